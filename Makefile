@@ -1,0 +1,52 @@
+PYTHON = python3
+# The task to train and how many copies of it: make run ENV=IsaacFrankaCube-v0 NUM_ENVS=2048
+ENV = IsaacCartpole-v0
+NUM_ENVS =
+# Passed on to isaac-gymnasium train (make run) or to pytest (make test).
+ARGS =
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check clean system-libraries
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Create .venv and install the package with its development tools (PYTHON=python3.12 chooses the interpreter).
+
+run: setup ## Train a task; ENV=, NUM_ENVS= and ARGS= choose which and how.
+	$(VENV)/bin/isaac-gymnasium train $(ENV) $(if $(NUM_ENVS),--num-envs $(NUM_ENVS)) $(ARGS)
+
+# One thread for each worker's torch: with more, the workers fight over the cores.
+test: setup ## Run the tests; ARGS= goes to pytest.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+check: setup ## Check style, formatting and types, and that the package builds and imports.
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	scripts/check_package.sh $(VENV)/bin/python
+
+clean: ## Remove .venv, builds and caches; runs/ stays.
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints-dev.txt $(VENV)/bin/python
+	@echo "Installing the package and its tools into $(VENV); the first time this takes minutes"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-dev.txt --editable '.[physx,skrl,dev]'
+	@touch $@
+
+# The second way serves Debian's Python without the package python3-venv: it has pip but no ensurepip.
+$(VENV)/bin/python: | system-libraries
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not installed): Python 3.11, 3.12 or 3.13 is needed; name one, as in make setup PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet --disable-pip-version-check pip; }
+
+system-libraries:
+	@scripts/check_system_libraries.sh

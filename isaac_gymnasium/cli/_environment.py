@@ -1,0 +1,94 @@
+"""From a task's name and words like ``cube_size=0.04`` to a wrapped environment."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.engines import EngineError
+from isaac_gymnasium.registration import registered_tasks
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.integrations.skrl import SkrlWrapper
+
+
+def parse_keywords(words: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` words; a value that is no Python literal is a string.
+
+    Raises:
+        UserError: a word without ``=``.
+    """
+    keywords: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key.strip() and equals):
+            raise UserError(f"--env expects KEY=VALUE, got {word!r}")
+        try:
+            keywords[key.strip()] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            constants = {"true": True, "false": False, "none": None}
+            keywords[key.strip()] = constants.get(value.lower(), value)
+    return keywords
+
+
+def make_environment(
+    task: str, *, num_envs: int, device: str, engine: str, keywords: dict[str, Any]
+) -> SkrlWrapper:
+    """Make the environments of a task for skrl.
+
+    Args:
+        task: environment ID, or ``module:ID`` for a task of the user's own.
+        num_envs: how many in parallel.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda:0"``.
+        engine: ``"auto"`` or an engine's name.
+        keywords: further arguments of the environment.
+
+    Raises:
+        UserError: unknown task, module or argument, or an extra that is not installed.
+    """
+    module, _, name = task.rpartition(":")
+    try:
+        from isaac_gymnasium.integrations.skrl import SkrlWrapper
+    except ImportError as error:
+        raise UserError(str(error)) from error
+    if module:
+        _import_task_module(module)
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.Error as error:
+        known = ", ".join(sorted(registered_tasks()))
+        raise UserError(f"unknown environment {name!r}; known: {known}") from error
+    try:
+        return SkrlWrapper(
+            gymnasium.make_vec(name, num_envs=num_envs, device=device, engine=engine, **keywords)
+        )
+    except EngineError as error:
+        raise UserError(str(error)) from error
+    except (TypeError, ValueError) as error:
+        if not _is_refusal(error):
+            raise
+        raise UserError(str(error)) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the environment itself raised the error, rather than the code of a user's task."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module: str = frame.f_globals.get("__name__", "")
+    return module.split(".")[0] in ("isaac_gymnasium", "gymnasium")
+
+
+def _import_task_module(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(
+            f"no module {error.name!r}, neither in the current directory nor installed"
+        ) from error

@@ -1,0 +1,88 @@
+"""From the words on the command line to one command, and its errors to one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+import tyro
+
+from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.cli.evaluate import Evaluate
+from isaac_gymnasium.cli.list import List
+from isaac_gymnasium.cli.train import Train
+from isaac_gymnasium.presets import PpoConfig, ppo_preset
+
+Command = List | Train | Evaluate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after the program's name; those of this process by default.
+
+    Returns:
+        The exit status: 0, 2 after a mistake of the user, 130 when interrupted.
+    """
+    # A console script, unlike `python -m`, does not find modules in the current directory.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return _parse(sys.argv[1:] if arguments is None else arguments).run()
+    except UserError as error:
+        print(f"isaac-gymnasium: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parse(arguments: Sequence[str]) -> Command:
+    words = _join_env_options(arguments)
+    # A first reading finds the task, so that the second one, and its --help, has the task's preset.
+    without_help = [word for word in words if word not in ("-h", "--help")]
+    ppo = PpoConfig()
+    with (
+        contextlib.suppress(SystemExit),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        first = _read(without_help, ppo)
+        if isinstance(first, Train):
+            ppo = ppo_preset(first.task, cpu=not _will_use_cuda(first.device))
+    return _read(words, ppo)
+
+
+def _read(words: Sequence[str], ppo: PpoConfig) -> Command:
+    train = Train(task=tyro.MISSING, ppo=ppo)
+    return tyro.cli(
+        Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Train, tyro.conf.subcommand("train", default=train)]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+        prog="isaac-gymnasium",
+        description="Isaac Sim's parallel scenes as gymnasium environments.",
+        args=words,
+    )
+
+
+def _will_use_cuda(device: str) -> bool:
+    return torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
+
+
+def _join_env_options(arguments: Sequence[str]) -> list[str]:
+    """Write ``--env.KEY VALUE`` and ``--env.KEY=VALUE`` as ``--env KEY=VALUE``."""
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        key, equals, value = word.removeprefix("--env.").partition("=")
+        if not word.startswith("--env."):
+            words.append(word)
+        else:
+            value = value if equals else next(rest, "")
+            words += ["--env", f"{key.replace('-', '_')}={value}"]
+    return words

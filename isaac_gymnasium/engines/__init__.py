@@ -1,0 +1,66 @@
+"""Physics engines. `load_engine` finds one by name without importing the others."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import NamedTuple
+
+from isaac_gymnasium.engines.base import (
+    Articulation,
+    Contacts,
+    Engine,
+    EngineError,
+    RigidBody,
+)
+
+__all__ = [
+    "Articulation",
+    "Contacts",
+    "Engine",
+    "EngineError",
+    "RigidBody",
+    "available_engines",
+    "load_engine",
+]
+
+
+class _Entry(NamedTuple):
+    requires: str
+    """The distribution's module whose presence means that the engine can run."""
+    where: str
+    """`"module:Class"` of the engine."""
+
+
+# In the order in which "auto" prefers them.
+_ENGINES = {
+    "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
+}
+
+
+def available_engines() -> list[str]:
+    """Names of the engines whose package is installed, best first."""
+    return [name for name, e in _ENGINES.items() if importlib.util.find_spec(e.requires)]
+
+
+def load_engine(name: str = "auto") -> type[Engine]:
+    """The class of an engine.
+
+    Args:
+        name: `"auto"`, or the name of an engine.
+
+    Raises:
+        ValueError: If there is no engine of this name.
+        EngineError: If its package is not installed; the message says which extra to install.
+    """
+    if name != "auto" and name not in _ENGINES:
+        raise ValueError(f"engine must be 'auto' or one of {list(_ENGINES)}, got {name!r}")
+    installed = available_engines()
+    wanted = name if name != "auto" else (installed or ["physx"])[0]
+    if wanted not in installed:
+        what = "no physics engine is installed" if name == "auto" else f"engine {name!r} is missing"
+        raise EngineError(f'{what}: pip install "isaac-gymnasium[{wanted}]"')
+    module, _, attribute = _ENGINES[wanted].where.partition(":")
+    engine = getattr(importlib.import_module(module), attribute)
+    assert isinstance(engine, type) and issubclass(engine, Engine)
+    return engine

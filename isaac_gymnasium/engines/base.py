@@ -1,0 +1,421 @@
+"""The interface between tasks and physics engines.
+
+Every engine shares one way of moving data:
+
+* A quantity (say the joint positions of all robots) lives in one persistent tensor of full size,
+  allocated when it is first asked for and read at most once a physics step.
+* A write goes into that tensor at once and to the engine later, together with all other writes,
+  right before the next step or the next read that needs it. A GPU engine then synchronises once
+  for the batch.
+* What follows from the state (link poses, Jacobians) is brought up to date after a write without
+  a physics step, and only when somebody reads it.
+
+Tensors handed out are the buffers themselves: read them, do not write to them, and clone what has
+to outlive the next step.
+
+Conventions: SI units, radians, world frame, quaternions xyzw, float32. Row k is environment k.
+A body's linear velocity is that of its centre of mass.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.scene.builder import Scene
+
+
+class EngineError(RuntimeError):
+    """The engine refused something; the message says what and for which prim."""
+
+
+class Engine(abc.ABC):
+    """Steps `num_envs` copies of one scene.
+
+    Attributes:
+        name: The name `make_vec(..., engine=name)` knows it by.
+        num_envs: Number of environments, N.
+        dt: Length of one physics step, s.
+        device: Where the tensors live.
+        env_origins: (N, 3) origin of each environment in the world, m.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:
+        self.scene = scene
+        self.num_envs = num_envs
+        self.dt = dt
+        self.device = device
+        self.env_origins: Tensor
+        self.closed = False
+        self.step_count = 0
+        self._pending: dict[tuple[_View, str], Tensor | None] = {}
+        self._kinematics_dirty = False
+        self._wrenches: dict[RigidBody, Tensor] = {}
+
+    @classmethod
+    def prepare(cls) -> None:  # noqa: B027 (most engines have nothing to start)
+        """Starts what has to run before `pxr` is imported; called before the scene is built."""
+
+    # ------------------------------------------------------------------ objects of the scene
+
+    @abc.abstractmethod
+    def articulation(self, name: str) -> Articulation:
+        """The robot a task added under this name.
+
+        Raises:
+            EngineError: If there is none, or the engine found no joints in it.
+        """
+
+    @abc.abstractmethod
+    def rigid_body(self, name: str) -> RigidBody:
+        """The rigid body a task added under this name.
+
+        Raises:
+            EngineError: If there is none.
+        """
+
+    @abc.abstractmethod
+    def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> Contacts:
+        """Contact forces on bodies, in total and by the body they come from.
+
+        Args:
+            bodies: B rigid bodies or links, such as `"Cube"` or `"Robot/panda_hand"`; contact
+                reports must be on (`Scene.enable_contact_reports`).
+            filters: F bodies to tell apart, the same for every one of `bodies`.
+        """
+
+    # ------------------------------------------------------------------ time
+
+    def step(self, substeps: int = 1) -> None:
+        """Advances all environments by `substeps * dt` seconds."""
+        if self.closed:
+            raise EngineError("the engine is closed")
+        self._flush()
+        for _ in range(substeps):
+            for body, wrench in self._wrenches.items():
+                self._apply_wrench(body, wrench)
+            self._simulate()
+        self._wrenches.clear()
+        self.step_count += 1
+        self._kinematics_dirty = False
+
+    def forward(self) -> None:
+        """Applies pending writes and brings link poses up to date, without a physics step."""
+        self._flush()
+        if self._kinematics_dirty:
+            self._update_kinematics()
+            self._kinematics_dirty = False
+
+    def close(self) -> None:
+        """Frees the simulation. Calling it again does nothing."""
+        if not self.closed:
+            self.closed = True
+            self._pending.clear()
+            self._destroy()
+
+    # ------------------------------------------------------------------ what an engine fills in
+
+    @abc.abstractmethod
+    def _simulate(self) -> None:
+        """One physics step of `dt`."""
+
+    @abc.abstractmethod
+    def _update_kinematics(self) -> None:
+        """Recomputes link poses and velocities from the joint state."""
+
+    @abc.abstractmethod
+    def _destroy(self) -> None:
+        """Frees everything; called once."""
+
+    @abc.abstractmethod
+    def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
+        """Applies (N, 6) force at the body's origin and torque, world frame, for one step."""
+
+    def _synchronize(self) -> None:
+        """Waits until the tensors may be touched by the engine; called once before a batch."""
+
+    # ------------------------------------------------------------------ the write batch
+
+    def _queue(self, view: _View, quantity: str, mask: Tensor | None) -> None:
+        """Notes that rows of a buffer have to reach the engine."""
+        key = (view, quantity)
+        if mask is not None and key in self._pending:
+            earlier = self._pending[key]
+            mask = None if earlier is None else earlier | mask
+        self._pending[key] = mask
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        self._synchronize()
+        for (view, quantity), mask in self._pending.items():
+            view._push(quantity, mask)
+            if quantity in view.STATE:
+                self._kinematics_dirty = True
+        self._pending.clear()
+
+
+class _View(abc.ABC):
+    """One kind of object in every environment, and its quantities."""
+
+    STATE: ClassVar[frozenset[str]]
+    """Quantities that make up the state: they can be written, and the rest follows from them."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        self._buffers: dict[str, Tensor] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._writes = 0
+
+    def _now(self, quantity: str) -> tuple[int, int]:
+        # A buffer of the state holds what was written to it; what follows from it does not.
+        return (self.engine.step_count, 0 if quantity in self.STATE else self._writes)
+
+    def _get(self, quantity: str) -> Tensor:
+        """The up-to-date buffer of a quantity."""
+        stamp = self._now(quantity)
+        if self._stamps.get(quantity) == stamp:
+            return self._buffers[quantity]
+        if self.engine.closed:
+            raise EngineError(f"{self.name}.{quantity}: the engine is closed")
+        if quantity in self.STATE:
+            self.engine._flush()
+        else:
+            self.engine.forward()
+        self.engine._synchronize()
+        if quantity not in self._buffers:
+            with torch.inference_mode(False):
+                self._buffers[quantity] = self._allocate(quantity)
+        self._pull(quantity)
+        self._stamps[quantity] = stamp
+        return self._buffers[quantity]
+
+    def _set(self, quantity: str, values: Tensor, mask: Tensor | None) -> None:
+        """Writes rows of a quantity: into the buffer now, to the engine with the next batch."""
+        buffer = self._command(quantity) if quantity not in self.STATE else self._get(quantity)
+        if mask is None:
+            buffer.copy_(values)
+        else:
+            torch.where(
+                mask.view(-1, *([1] * (buffer.dim() - 1))), values, buffer, out=buffer
+            )
+        if quantity in self.STATE:
+            self._writes += 1
+        self.engine._queue(self, quantity, mask)
+
+    def _command(self, quantity: str) -> Tensor:
+        """The buffer of a command (target, effort), which only we write."""
+        if quantity not in self._buffers:
+            self._get(quantity)
+        return self._buffers[quantity]
+
+    @abc.abstractmethod
+    def _allocate(self, quantity: str) -> Tensor:
+        """A buffer of the quantity's full shape."""
+
+    @abc.abstractmethod
+    def _pull(self, quantity: str) -> None:
+        """Reads the quantity from the engine into its buffer."""
+
+    @abc.abstractmethod
+    def _push(self, quantity: str, mask: Tensor | None) -> None:
+        """Writes the buffer's rows (all, or those of the (N,) bool mask) to the engine."""
+
+    # Properties: mass, gains, friction. They change rarely and may live on the host.
+
+    @abc.abstractmethod
+    def get_property(self, name: str) -> Tensor:
+        """A copy of a physical property for every environment, on the CPU.
+
+        Args:
+            name: See the engine's table; an unknown name raises a `ValueError` that lists them.
+        """
+
+    @abc.abstractmethod
+    def set_property(self, name: str, values: Tensor, mask: Tensor | None = None) -> None:
+        """Changes a physical property, in the environments of the (N,) bool mask or in all."""
+
+
+class Articulation(_View):
+    """A robot in every environment.
+
+    Attributes:
+        dof_names: Names of the D degrees of freedom, in tensor order.
+        link_names: Names of the L links, in tensor order.
+        fixed_base: Whether the root is bolted to the world.
+        dof_limits: (D, 2) lower and upper joint positions, rad or m.
+        effort_limits: (D,) largest drive effort, N m or N.
+        velocity_limits: (D,) rad/s or m/s.
+    """
+
+    STATE = frozenset({"root_pose", "root_vel", "dof_pos", "dof_vel"})
+
+    dof_names: list[str]
+    link_names: list[str]
+    fixed_base: bool
+    dof_limits: Tensor
+    effort_limits: Tensor
+    velocity_limits: Tensor
+
+    @property
+    def num_dofs(self) -> int:
+        """D, the number of degrees of freedom."""
+        return len(self.dof_names)
+
+    @property
+    def root_pose(self) -> Tensor:
+        """(N, 7) position and quaternion of the root link, world frame."""
+        return self._get("root_pose")
+
+    @property
+    def root_vel(self) -> Tensor:
+        """(N, 6) linear and angular velocity of the root link, world frame, m/s and rad/s."""
+        return self._get("root_vel")
+
+    @property
+    def dof_pos(self) -> Tensor:
+        """(N, D) joint positions, rad or m."""
+        return self._get("dof_pos")
+
+    @property
+    def dof_vel(self) -> Tensor:
+        """(N, D) joint velocities, rad/s or m/s."""
+        return self._get("dof_vel")
+
+    @property
+    def link_pose(self) -> Tensor:
+        """(N, L, 7) position and quaternion of every link, world frame."""
+        return self._get("link_pose")
+
+    @property
+    def link_vel(self) -> Tensor:
+        """(N, L, 6) linear (of the centre of mass) and angular velocity, world frame."""
+        return self._get("link_vel")
+
+    @property
+    def jacobian(self) -> Tensor:
+        """(N, J, 6, C) geometric Jacobians, world frame, linear part at the centre of mass.
+
+        Fixed base: J = L - 1 (no root) and C = D. Floating base: J = L and C = 6 + D, root first.
+        `link_jacobian` picks a link.
+        """
+        return self._get("jacobian")
+
+    @property
+    def mass_matrix(self) -> Tensor:
+        """(N, C, C) generalised mass matrix."""
+        return self._get("mass_matrix")
+
+    @property
+    def gravity_force(self) -> Tensor:
+        """(N, C) generalised forces that would balance gravity."""
+        return self._get("gravity_force")
+
+    @property
+    def dof_targets(self) -> Tensor:
+        """(N, D) position targets of the drives as last set, rad or m."""
+        return self._command("dof_targets")
+
+    def link_jacobian(self, link: int) -> Tensor:
+        """(N, 6, C) Jacobian of one link, by its index in `link_names`."""
+        return self.jacobian[:, link - 1 if self.fixed_base else link]
+
+    def dof_index(self, names: Sequence[str]) -> list[int]:
+        """Indices of degrees of freedom by name.
+
+        Raises:
+            ValueError: If one is unknown; the message lists those there are.
+        """
+        return _index(self.name, "degree of freedom", names, self.dof_names)
+
+    def link_index(self, name: str) -> int:
+        """Index of a link by name.
+
+        Raises:
+            ValueError: If it is unknown; the message lists those there are.
+        """
+        return _index(self.name, "link", [name], self.link_names)[0]
+
+    def set_dof_targets(self, targets: Tensor, mask: Tensor | None = None) -> None:
+        """Sets the drives' position targets, (N, D) in rad or m, held until set again."""
+        self._set("dof_targets", targets, mask)
+
+    def set_dof_velocity_targets(self, targets: Tensor, mask: Tensor | None = None) -> None:
+        """Sets the drives' velocity targets, (N, D) in rad/s or m/s, held until set again."""
+        self._set("dof_velocity_targets", targets, mask)
+
+    def set_dof_efforts(self, efforts: Tensor, mask: Tensor | None = None) -> None:
+        """Sets joint efforts, (N, D) in N m or N, applied beside the drives until set again."""
+        self._set("dof_efforts", efforts, mask)
+
+    def write_dof_state(self, pos: Tensor, vel: Tensor, mask: Tensor | None = None) -> None:
+        """Puts joints to (N, D) positions and velocities, in the environments of the mask."""
+        self._set("dof_pos", pos, mask)
+        self._set("dof_vel", vel, mask)
+
+    def write_root_state(self, pose: Tensor, vel: Tensor, mask: Tensor | None = None) -> None:
+        """Puts the root link to (N, 7) poses and (N, 6) velocities, world frame."""
+        self._set("root_pose", pose, mask)
+        self._set("root_vel", vel, mask)
+
+
+class RigidBody(_View):
+    """A free rigid body in every environment."""
+
+    STATE = frozenset({"pose", "vel"})
+
+    @property
+    def pose(self) -> Tensor:
+        """(N, 7) position and quaternion, world frame."""
+        return self._get("pose")
+
+    @property
+    def vel(self) -> Tensor:
+        """(N, 6) linear (of the centre of mass) and angular velocity, world frame."""
+        return self._get("vel")
+
+    def write_state(self, pose: Tensor, vel: Tensor, mask: Tensor | None = None) -> None:
+        """Puts the body to (N, 7) poses and (N, 6) velocities, world frame."""
+        self._set("pose", pose, mask)
+        self._set("vel", vel, mask)
+
+    def apply_wrench(self, force: Tensor, torque: Tensor) -> None:
+        """Applies forces at the body's origin and torques during the next `Engine.step`.
+
+        Args:
+            force: (N, 3) world frame, N.
+            torque: (N, 3) world frame, N m.
+        """
+        self.engine._wrenches[self] = torch.cat((force, torque), dim=-1)
+
+
+class Contacts(abc.ABC):
+    """Contact forces on B bodies in every environment.
+
+    Both are normal forces in the world frame, averaged over the last physics step, in N.
+    """
+
+    @property
+    @abc.abstractmethod
+    def net(self) -> Tensor:
+        """(N, B, 3) sum over everything that touches the body."""
+
+    @property
+    @abc.abstractmethod
+    def matrix(self) -> Tensor:
+        """(N, B, F, 3) force from each filter body."""
+
+
+def _index(owner: str, what: str, names: Sequence[str], known: Sequence[str]) -> list[int]:
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(f"{owner}: no {what} named {missing[0]!r}, have {list(known)}")
+    return [known.index(name) for name in names]

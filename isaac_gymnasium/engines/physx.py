@@ -1,0 +1,475 @@
+"""Engine `physx`: Isaac Sim's PhysX from the pip package `ovphysx`, on CPU or CUDA.
+
+Everything that knows ovphysx is here and in `_physx_runtime`. State moves through ovphysx's tensor
+bindings, called at the level of their C functions: the descriptor of each persistent buffer is
+built once, and the GPU is synchronised once before a batch of calls instead of before each call.
+ovphysx marks the bindings as deprecated; the session API that replaces them has no masked write.
+
+On CUDA, environment ids keep the environments apart, so all of them stand at the origin: equal
+actions give equal numbers in every environment, whatever `num_envs` is. On the CPU they need room
+and stand on a grid whose k-th cell does not depend on `num_envs`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines import _physx_runtime as runtime
+from isaac_gymnasium.engines.base import Articulation, Contacts, Engine, EngineError, RigidBody
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.scene.builder import Scene
+
+_ARTICULATION = {
+    "root_pose": "ARTICULATION_ROOT_POSE",
+    "root_vel": "ARTICULATION_ROOT_VELOCITY",
+    "dof_pos": "ARTICULATION_DOF_POSITION",
+    "dof_vel": "ARTICULATION_DOF_VELOCITY",
+    "dof_targets": "ARTICULATION_DOF_POSITION_TARGET",
+    "dof_velocity_targets": "ARTICULATION_DOF_VELOCITY_TARGET",
+    "dof_efforts": "ARTICULATION_DOF_ACTUATION_FORCE",
+    "link_pose": "ARTICULATION_LINK_POSE",
+    "link_vel": "ARTICULATION_LINK_VELOCITY",
+    "jacobian": "ARTICULATION_JACOBIAN",
+    "mass_matrix": "ARTICULATION_MASS_MATRIX",
+    "gravity_force": "ARTICULATION_GRAVITY_FORCE",
+}
+_ARTICULATION_PROPERTIES = {
+    "dof_stiffness": "ARTICULATION_DOF_STIFFNESS",
+    "dof_damping": "ARTICULATION_DOF_DAMPING",
+    "dof_limits": "ARTICULATION_DOF_LIMIT",
+    "dof_max_velocity": "ARTICULATION_DOF_MAX_VELOCITY",
+    "dof_max_effort": "ARTICULATION_DOF_MAX_FORCE",
+    "dof_armature": "ARTICULATION_DOF_ARMATURE",
+    "dof_friction": "ARTICULATION_DOF_FRICTION_PROPERTIES",
+    "mass": "ARTICULATION_BODY_MASS",
+    "center_of_mass": "ARTICULATION_BODY_COM_POSE",
+    "inertia": "ARTICULATION_BODY_INERTIA",
+    "material": "ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION",
+}
+_RIGID_BODY = {"pose": "RIGID_BODY_POSE", "vel": "RIGID_BODY_VELOCITY"}
+_RIGID_BODY_PROPERTIES = {
+    "mass": "RIGID_BODY_MASS",
+    "center_of_mass": "RIGID_BODY_COM_POSE",
+    "inertia": "RIGID_BODY_INERTIA",
+    "material": "RIGID_BODY_SHAPE_FRICTION_AND_RESTITUTION",
+}
+
+
+class PhysxEngine(Engine):
+    """PhysX. See the module's docstring."""
+
+    name: ClassVar[str] = "physx"
+
+    def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:
+        super().__init__(scene, num_envs, dt, device)
+        scene.validate()
+        cells = [(0.0, 0.0)] * num_envs
+        if device.type == "cpu":
+            cells = [grid_cell(k, scene.env_spacing) for k in range(num_envs)]
+        self.env_origins = torch.tensor(cells, dtype=torch.float32, device=device)
+        self.env_origins = torch.nn.functional.pad(self.env_origins, (0, 1))
+        self._views: list[Any] = []
+        self._overflows: set[str] = set()
+        self._physx = runtime.start(num_envs, device)
+        try:
+            self._open(scene, cells)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, scene: Scene, cells: list[tuple[float, float]]) -> None:
+        import ovstage
+        from ovphysx import TaskError
+
+        from isaac_gymnasium.scene.builder import ENV_0, ENV_ROOT
+
+        self._author_device_settings(scene)
+        self._stage = ovstage.Stage("isaac_gymnasium")
+        with tempfile.TemporaryDirectory() as folder:
+            file = str(Path(folder) / "scene.usda")
+            scene.stage.Export(file)
+            ovstage.population.open_usd(
+                self._stage, file, ordinal=1, domains=ovstage.PopulationDomain.ALL
+            )
+        self._stage.advance_write_floor(ordinal=1).wait()
+        self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
+        if self.num_envs > 1:
+            targets = [f"{ENV_ROOT}/env_{k}" for k in range(1, self.num_envs)]
+            anchors = [(x, y, 0.0, 0.0, 0.0, 0.0, 1.0) for x, y in cells[1:]]
+            try:
+                self._physx.wait_task(self._physx.clone(ENV_0, targets, anchor_transforms=anchors))
+            except (RuntimeError, TaskError) as error:
+                raise EngineError(f"{ENV_0}: cloning it {len(targets)} times failed: {error}") from (
+                    error
+                )
+        self._physx.warmup()
+        self._physx.wait_all()
+        # No step has passed yet, so nothing is lost by telling of what loading overflowed.
+        self._report_overflows()
+
+    def _author_device_settings(self, scene: Scene) -> None:
+        from pxr import Sdf
+
+        from isaac_gymnasium.scene.builder import PHYSICS_SCENE
+        from isaac_gymnasium.scene.usd import author_api
+
+        gpu = self.device.type == "cuda"
+        kinds = Sdf.ValueTypeNames
+        settings: dict[str, tuple[object, object]] = {
+            "physxScene:enableGPUDynamics": (kinds.Bool, gpu),
+            "physxScene:broadphaseType": (kinds.Token, "GPU" if gpu else "MBP"),
+        }
+        if gpu:
+            capacities = runtime.gpu_capacities(
+                self.num_envs, scene.settings.contacts_per_env, scene.num_colliders
+            )
+            for key, value in capacities.items():
+                kind = kinds.UInt64 if key == "gpuTempBufferCapacity" else kinds.UInt
+                settings[f"physxScene:{key}"] = (kind, value)
+        author_api(scene.stage.GetPrimAtPath(PHYSICS_SCENE), "PhysxSceneAPI", settings)
+
+    # ------------------------------------------------------------------ Engine
+
+    def articulation(self, name: str) -> PhysxArticulation:
+        return PhysxArticulation(self, name)
+
+    def rigid_body(self, name: str) -> PhysxRigidBody:
+        from pxr import UsdPhysics
+
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        prim = self.scene.stage.GetPrimAtPath(f"{ENV_0}/{name}")
+        if not prim or not prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            raise EngineError(
+                f"{ENV_0}/{name}: no rigid body here. The environment holds: "
+                f"{', '.join(self._names())}"
+            )
+        return PhysxRigidBody(self, name)
+
+    def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> PhysxContacts:
+        return PhysxContacts(self, bodies, filters)
+
+    def _simulate(self) -> None:
+        self._physx.step_sync(self.dt)
+        if runtime.overflow_messages:
+            self._report_overflows()
+
+    def _update_kinematics(self) -> None:
+        # On the CPU a write refreshes the links by itself, and this call would change the
+        # trajectory in its last bits.
+        if self.device.type == "cuda":
+            self._physx.update_articulations_kinematic()
+
+    def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
+        buffer = body._command("wrench")
+        buffer[:, :6].copy_(wrench)
+        buffer[:, 6:].copy_(body.pose[:, :3])
+        self._synchronize()
+        body._push("wrench", None)
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
+
+    def _destroy(self) -> None:
+        for view in self._views:
+            view.destroy()
+        self._views.clear()
+        self._physx.destroy()
+        self._stage = None
+
+    def _report_overflows(self) -> None:
+        for message in runtime.overflow_messages:
+            if message not in self._overflows:
+                self._overflows.add(message)
+                warnings.warn(
+                    f"PhysX dropped contacts, a GPU buffer is too small: {message} "
+                    "(raise PhysicsSettings.contacts_per_env of the task)",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+        runtime.overflow_messages.clear()
+
+    # ------------------------------------------------------------------ for the views
+
+    def bind(self, path: str, tensor_type: str) -> _Binding:
+        """A tensor binding to `path` in every environment.
+
+        Raises:
+            EngineError: If not every environment has such an object.
+        """
+        from ovphysx.types import TensorType
+
+        from isaac_gymnasium.scene.builder import ENV_ROOT
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            binding = self._physx.create_tensor_binding(
+                f"{ENV_ROOT}/*/{path}", tensor_type=TensorType[tensor_type]
+            )
+        if binding.count != self.num_envs:
+            found = binding.count
+            binding.destroy()
+            kind = "articulation" if tensor_type.startswith("ARTICULATION") else "rigid body"
+            raise EngineError(
+                f"{ENV_ROOT}/env_*/{path}: expected one {kind} in each of {self.num_envs} "
+                f"environments, found {found}. The environment holds: {', '.join(self._names())}"
+            )
+        bound = _Binding(self, binding)
+        self._views.append(bound)
+        return bound
+
+    def _names(self) -> list[str]:
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        return [child.GetName() for child in self.scene.stage.GetPrimAtPath(ENV_0).GetChildren()]
+
+
+class _Binding:
+    """One tensor binding with the C functions that read and write it."""
+
+    def __init__(self, engine: PhysxEngine, binding: Any) -> None:
+        from ovphysx._bindings import _lib
+
+        self._engine = engine
+        self._lib = _lib
+        self.binding = binding
+        self.shape = tuple(binding.shape)
+        self._sdk = engine._physx.handle
+        self._handle = binding.handle
+        self._descriptor: tuple[int, Any] | None = None
+
+    def read(self, buffer: Tensor) -> None:
+        """Fills a buffer of `shape` on the binding's own device."""
+        self._check(
+            self._lib.ovphysx_read_tensor_binding(self._sdk, self._handle, self._of(buffer))
+        )
+
+    def write(self, buffer: Tensor, mask: Tensor | None = None) -> None:
+        """Writes all rows, or those of a (N,) bool mask."""
+        if mask is None:
+            status = self._lib.ovphysx_write_tensor_binding(
+                self._sdk, self._handle, self._of(buffer), None
+            )
+        else:
+            status = self._lib.ovphysx_write_tensor_binding_masked(
+                self._sdk, self._handle, self._of(buffer), ctypes.byref(_describe(mask))
+            )
+        self._check(status)
+
+    def _of(self, buffer: Tensor) -> Any:
+        pointer = buffer.data_ptr()
+        if self._descriptor is None or self._descriptor[0] != pointer:
+            described = _describe(buffer)
+            self._descriptor = (pointer, ctypes.byref(described))
+        return self._descriptor[1]
+
+    def _check(self, result: Any) -> None:
+        if result.status != 0:
+            raise EngineError(f"PhysX refused a tensor: {self._engine._physx._get_last_error()}")
+
+    def destroy(self) -> None:
+        """Frees the binding."""
+        self.binding.destroy()
+
+
+def _describe(tensor: Tensor) -> Any:
+    """The DLPack descriptor of a contiguous tensor, valid as long as the tensor lives."""
+    from ovphysx.dlpack import DLDataType, DLDataTypeCode, DLDevice, DLDeviceType, DLTensor
+
+    code, bits = {
+        torch.float32: (DLDataTypeCode.kDLFloat, 32),
+        torch.bool: (DLDataTypeCode.kDLUInt, 8),
+    }[tensor.dtype]
+    shape = (ctypes.c_int64 * tensor.dim())(*tensor.shape)
+    strides = (ctypes.c_int64 * tensor.dim())(*tensor.stride())
+    kind = DLDeviceType.kDLCUDA if tensor.is_cuda else DLDeviceType.kDLCPU
+    described = DLTensor(
+        data=tensor.data_ptr(),
+        device=DLDevice(device_type=DLDeviceType(kind), device_id=tensor.device.index or 0),
+        ndim=tensor.dim(),
+        dtype=DLDataType(code=DLDataTypeCode(code), bits=bits, lanes=1),
+        shape=ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64)),
+        strides=ctypes.cast(strides, ctypes.POINTER(ctypes.c_int64)),
+        byte_offset=0,
+    )
+    described._keepalive = (shape, strides)
+    return described
+
+
+class _PhysxView:
+    """Moves the quantities of a view through bindings, made when first needed."""
+
+    _TYPES: ClassVar[dict[str, str]]
+    _PROPERTIES: ClassVar[dict[str, str]]
+
+    engine: PhysxEngine
+    name: str
+    _buffers: dict[str, Tensor]
+
+    def _bind(self, quantity: str) -> _Binding:
+        bindings: dict[str, _Binding] = self.__dict__.setdefault("_bindings", {})
+        if quantity not in bindings:
+            bindings[quantity] = self.engine.bind(self.name, self._TYPES[quantity])
+        return bindings[quantity]
+
+    def _allocate(self, quantity: str) -> Tensor:
+        shape = self._bind(quantity).shape
+        return torch.zeros(shape, dtype=torch.float32, device=self.engine.device)
+
+    def _pull(self, quantity: str) -> None:
+        self._bind(quantity).read(self._buffers[quantity])
+
+    def _push(self, quantity: str, mask: Tensor | None) -> None:
+        self._bind(quantity).write(self._buffers[quantity], mask)
+
+    def _property(self, name: str) -> tuple[_Binding, Tensor]:
+        cache: dict[str, tuple[_Binding, Tensor]] = self.__dict__.setdefault("_cache", {})
+        if name not in self._PROPERTIES:
+            raise ValueError(f"no property {name!r}, have {sorted(self._PROPERTIES)}")
+        if name not in cache:
+            binding = self.engine.bind(self.name, self._PROPERTIES[name])
+            values = torch.zeros(binding.shape, dtype=torch.float32)
+            binding.read(values)
+            cache[name] = (binding, values)
+        return cache[name]
+
+    def get_property(self, name: str) -> Tensor:
+        return self._property(name)[1].clone()
+
+    def set_property(self, name: str, values: Tensor, mask: Tensor | None = None) -> None:
+        binding, cached = self._property(name)
+        values = values.to("cpu", torch.float32).expand(cached.shape)
+        if mask is None:
+            cached.copy_(values)
+        else:
+            mask = mask.to("cpu")
+            cached[mask] = values[mask]
+        binding.write(cached, mask)
+
+
+class PhysxArticulation(_PhysxView, Articulation):
+    """A robot."""
+
+    _TYPES = _ARTICULATION
+    _PROPERTIES = _ARTICULATION_PROPERTIES
+
+    def __init__(self, engine: PhysxEngine, name: str) -> None:
+        Articulation.__init__(self, engine, name)
+        binding = self._bind("dof_pos").binding
+        self.dof_names = list(binding.dof_names)
+        self.link_names = list(binding.body_names)
+        self.fixed_base = bool(binding.is_fixed_base)
+        if not self.dof_names:
+            raise EngineError(
+                f"{binding.prim_paths[0]}: the articulation has no degrees of freedom; check that "
+                "its joints point at its links"
+            )
+        self.dof_limits = self.get_property("dof_limits")[0].to(engine.device)
+        self.effort_limits = self.get_property("dof_max_effort")[0].to(engine.device)
+        self.velocity_limits = self.get_property("dof_max_velocity")[0].to(engine.device)
+
+    def _allocate(self, quantity: str) -> Tensor:
+        buffer = super()._allocate(quantity)
+        if quantity == "jacobian":
+            self._flat_jacobian = buffer
+            buffer = buffer.view(buffer.shape[0], -1, 6, buffer.shape[-1])
+        return buffer
+
+    def _pull(self, quantity: str) -> None:
+        buffer = self._flat_jacobian if quantity == "jacobian" else self._buffers[quantity]
+        self._bind(quantity).read(buffer)
+
+
+class PhysxRigidBody(_PhysxView, RigidBody):
+    """A free rigid body."""
+
+    _TYPES: ClassVar[dict[str, str]] = {**_RIGID_BODY, "wrench": "RIGID_BODY_WRENCH"}
+    _PROPERTIES = _RIGID_BODY_PROPERTIES
+
+    def __init__(self, engine: PhysxEngine, name: str) -> None:
+        RigidBody.__init__(self, engine, name)
+        self._bind("pose")
+
+    def _pull(self, quantity: str) -> None:
+        if quantity != "wrench":
+            super()._pull(quantity)
+
+
+class PhysxContacts(Contacts):
+    """Contact forces through a contact binding."""
+
+    def __init__(self, engine: PhysxEngine, bodies: Sequence[str], filters: Sequence[str]) -> None:
+        from isaac_gymnasium.scene.builder import ENV_ROOT
+
+        self._engine = engine
+        self._stamps = {"net": -1, "matrix": -1}
+        n, b, f = engine.num_envs, len(bodies), len(filters)
+        patterns = [
+            name if name.startswith("/") else f"{ENV_ROOT}/env_{k}/{name}"
+            for k in range(n)
+            for _ in bodies
+            for name in filters
+        ]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._binding = engine._physx.create_contact_binding(
+                    [f"{ENV_ROOT}/env_{k}/{body}" for k in range(n) for body in bodies],
+                    filter_patterns=patterns or None,
+                    filters_per_sensor=f,
+                    max_contact_data_count=n * b * 64,
+                )
+            if self._binding.sensor_count != n * b:
+                found = self._binding.sensor_count
+                self._binding.destroy()
+                raise RuntimeError(f"found {found} bodies instead of {n * b}")
+        except RuntimeError as error:
+            raise EngineError(
+                f"contacts of {list(bodies)} with {list(filters)}: each must be a rigid body with "
+                f"contact reports on (Scene.enable_contact_reports): {error}"
+            ) from error
+        engine._views.append(self._binding)
+        with torch.inference_mode(False):
+            self._net = torch.zeros((n * b, 3), device=engine.device)
+            self._matrix = torch.zeros((n * b, f, 3), device=engine.device)
+
+    @property
+    def net(self) -> Tensor:
+        """(N, B, 3) sum over everything that touches the body, N."""
+        if self._is_stale("net"):
+            self._binding.read_net_normal_forces(self._net)
+        return self._net.view(self._engine.num_envs, -1, 3)
+
+    @property
+    def matrix(self) -> Tensor:
+        """(N, B, F, 3) force from each filter body, N."""
+        if self._is_stale("matrix"):
+            self._binding.read_normal_force_matrix(self._matrix)
+        return self._matrix.view(self._engine.num_envs, -1, *self._matrix.shape[1:])
+
+    def _is_stale(self, what: str) -> bool:
+        if self._engine.closed:
+            raise EngineError("contacts: the engine is closed")
+        if self._stamps[what] == self._engine.step_count:
+            return False
+        self._stamps[what] = self._engine.step_count
+        return True
+
+
+def grid_cell(k: int, spacing: float) -> tuple[float, float]:
+    """Centre of the k-th cell of a square grid that grows in shells, whatever the total is."""
+    shell = math.isqrt(k)
+    offset = k - shell * shell
+    row, column = (offset, shell) if offset <= shell else (shell, 2 * shell - offset)
+    return row * spacing, column * spacing

@@ -1,0 +1,195 @@
+"""skrl: the environment wrapper, and agents that see how an episode really ended.
+
+``SkrlWrapper`` hands tensors through on their device. In the ``SameStep`` mode the observation
+after an episode's last step already belongs to the next episode; skrl would take it for the
+successor. ``TrueSuccessorMixin`` gives any skrl agent the true one instead::
+
+    class SAC(TrueSuccessorMixin, skrl.agents.torch.sac.SAC): ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import Space
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+try:
+    from skrl.agents.torch.ppo import PPO as _SkrlPPO
+    from skrl.envs.wrappers.torch import Wrapper
+    from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
+except ImportError as error:
+    raise ImportError(
+        f"skrl is not usable here ({error}): pip install isaac-gymnasium[skrl]"
+    ) from error
+
+__all__ = ["PPO", "SkrlWrapper", "TrueSuccessorMixin"]
+
+
+class SkrlWrapper(Wrapper):
+    """An environment of this package as skrl expects it.
+
+    Tensors stay where they are. Rewards and flags get the shape ``(N, 1)``; observations and states
+    that are dictionaries become one flat tensor ``(N, O)`` in the order of their sorted keys.
+
+    Args:
+        env: an environment from ``gymnasium.make_vec``, possibly within wrappers, in the
+            autoreset mode ``SameStep``.
+
+    Raises:
+        ValueError: the environment is in another autoreset mode.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        mode = AutoresetMode(env.unwrapped.metadata["autoreset_mode"])
+        if mode is not AutoresetMode.SAME_STEP:
+            raise ValueError(
+                f"SkrlWrapper needs autoreset_mode='SameStep', got {mode.value!r}: skrl records "
+                "every step as a transition and resets no single environment itself"
+            )
+        super().__init__(env)
+
+    @property
+    def observation_space(self) -> Space[Any]:
+        """Space of one environment's observation."""
+        space: Space[Any] = self._env.single_observation_space
+        return space
+
+    @property
+    def action_space(self) -> Space[Any]:
+        """Space of one environment's action."""
+        space: Space[Any] = self._env.single_action_space
+        return space
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Reset every environment, or those in ``options["reset_mask"]``.
+
+        Returns:
+            The observations (N, O) and the info.
+        """
+        observations, info = self._env.reset(seed=seed, options=options)
+        return flatten(observations), info
+
+    def step(
+        self, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Step every environment.
+
+        Args:
+            actions: (N, A).
+
+        Returns:
+            Observations (N, O), rewards (N, 1) float32, terminated and truncated (N, 1) bool, and
+            the info. The rewards are a copy, since skrl's agents add to them in place.
+        """
+        observations, rewards, terminated, truncated, info = self._env.step(actions)
+        return (
+            flatten(observations),
+            rewards.to(torch.float32, copy=True).unsqueeze(1),
+            terminated.unsqueeze(1),
+            truncated.unsqueeze(1),
+            info,
+        )
+
+    def state(self) -> torch.Tensor | None:
+        """The privileged state (N, S) for an asymmetric critic; None if the task has none."""
+        return None if self.state_space is None else flatten(self._unwrapped.state())
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        """What the environment renders."""
+        return self._env.render(*args, **kwargs)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
+class TrueSuccessorMixin:
+    """Hands a skrl agent the observation that truly followed each action.
+
+    To be named before the agent class. The environment reports that observation for every
+    environment at every step (``info["final_obs"]``), and likewise ``info["final_state"]`` where
+    the task has a privileged state.
+    """
+
+    def record_transition(
+        self,
+        *,
+        next_observations: torch.Tensor,
+        next_states: torch.Tensor | None,
+        infos: dict[str, Any],
+        **transition: Any,
+    ) -> None:
+        """Record a transition, its successor replaced by the true one.
+
+        Args:
+            next_observations: (N, O) observations after the automatic reset.
+            next_states: (N, S) privileged states after the automatic reset, or None.
+            infos: the step's info.
+            **transition: everything else that skrl records, handed on.
+        """
+        super().record_transition(  # type: ignore[misc]
+            next_observations=flatten(infos["final_obs"]),
+            next_states=None if next_states is None else flatten(infos["final_state"]),
+            infos=infos,
+            **transition,
+        )
+
+
+class _AsynchronousPPO(_SkrlPPO):
+    """skrl's PPO, recording a transition without waiting for the device.
+
+    The base class asks at every step whether any episode was cut, and tracks rewards on the host.
+    Here the value of the successor is always computed and counted where an episode was cut.
+    """
+
+    def record_transition(
+        self,
+        *,
+        observations: torch.Tensor,
+        states: torch.Tensor | None,
+        actions: torch.Tensor,
+        rewards: torch.Tensor,
+        next_observations: torch.Tensor,
+        next_states: torch.Tensor | None,
+        terminated: torch.Tensor,
+        truncated: torch.Tensor,
+        infos: dict[str, Any],
+        timestep: int,
+        timesteps: int,
+    ) -> None:
+        if not self.training:
+            return
+        self._current_next_observations = next_observations
+        self._current_next_states = next_states
+        if self.cfg.rewards_shaper is not None:
+            rewards = self.cfg.rewards_shaper(rewards, timestep, timesteps)
+        if self.cfg.time_limit_bootstrap:
+            inputs = {
+                "observations": self._observation_preprocessor(next_observations),
+                "states": self._state_preprocessor(next_states),
+            }
+            with torch.no_grad():
+                values, _ = self.value.act(inputs, role="value")
+            values = self._value_preprocessor(values, inverse=True)
+            rewards = rewards + self.cfg.discount_factor * values * truncated
+        self.memory.add_samples(
+            observations=observations,
+            states=states,
+            actions=actions,
+            rewards=rewards,
+            terminated=terminated,
+            truncated=truncated,
+            log_prob=self._current_log_prob,
+            values=self._current_values,
+        )
+
+
+class PPO(TrueSuccessorMixin, _AsynchronousPPO):
+    """skrl's PPO with true successors, and without a wait for the device at each step.
+
+    It tracks no rewards itself; set ``experiment.write_interval`` to 0 and keep statistics beside.
+    """

@@ -1,0 +1,48 @@
+"""The table of IDs, and `register` for tasks of your own."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+from isaac_gymnasium.task import Task, find_task
+
+_OURS = {
+    "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
+    "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
+}
+
+
+def register(id: str, task: type[Task] | str) -> None:
+    """Registers a task, for `gymnasium.make_vec(id, num_envs=N)` and `gymnasium.make(id)`.
+
+    Args:
+        id: As gymnasium wants it: `"Name-v0"`, optionally with a namespace in front.
+        task: A `Task` subclass at the top level of its module, or `"module:Class"`.
+    """
+    if not isinstance(task, str):
+        if not (isinstance(task, type) and issubclass(task, Task)):
+            raise TypeError(f"task must be a subclass of Task or 'module:Class', got {task!r}")
+        task = f"{task.__module__}:{task.__qualname__}"
+    gym.register(
+        id=id,
+        entry_point="isaac_gymnasium.single_env:IsaacEnv",
+        vector_entry_point="isaac_gymnasium.vector_env:IsaacVectorEnv",
+        # A string, so that a spec survives JSON, pickling and spawned processes.
+        kwargs={"task": task},
+    )
+
+
+def registered_tasks() -> dict[str, type[Task]]:
+    """IDs of everything registered here, ours and yours, with their tasks."""
+    return {
+        id: find_task(spec.kwargs["task"])
+        for id, spec in gym.registry.items()
+        if spec.vector_entry_point == "isaac_gymnasium.vector_env:IsaacVectorEnv"
+    }
+
+
+def register_all() -> None:
+    """Registers the tasks of this package; importing `isaac_gymnasium` calls it."""
+    for id, task in _OURS.items():
+        if id not in gym.registry:
+            register(id, task)

@@ -1,0 +1,193 @@
+"""`Task`: what the author of an environment subclasses.
+
+The method names are those of Isaac Sim's own `BaseTask`, so that the tutorials read the same here.
+The loop that calls them is `isaac_gymnasium.vector_env.IsaacVectorEnv`.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import math
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.scene.model import PhysicsSettings
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.engines.base import Engine
+    from isaac_gymnasium.random import RandomStreams
+    from isaac_gymnasium.scene.builder import Scene
+
+Observation = Tensor | dict[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class Task(abc.ABC):
+    """One environment: its parameters, scene, observations, rewards, terminations and resets.
+
+    Every dataclass field is a keyword of `gymnasium.make_vec`. A subclass is a
+    `@dataclass(kw_only=True)` too, sets `num_actions` and `num_observations` (or overrides the
+    spaces) and fills in the methods below.
+
+    All tensors have N = `num_envs` rows and live on `device`. Methods run under `torch.no_grad`,
+    must not branch on tensor values nor move them to the host, and select environments by mask:
+    the loop may then record a whole step as one CUDA graph. Buffers that a task keeps from step to
+    step are created in `post_reset` and changed in place.
+
+    Args:
+        env_spacing: Edge of the square cell an environment occupies, m.
+        episode_length_s: Time limit of an episode, s.
+        dt: Length of one physics step, s.
+        decimation: Physics steps per environment step.
+
+    Attributes:
+        engine: The physics engine; `engine.articulation(name)` and friends give handles.
+        num_envs: N.
+        device: Where all tensors live.
+        episode_length: (N,) int64, environment steps since the last reset.
+    """
+
+    num_actions: ClassVar[int] = 0
+    num_observations: ClassVar[int] = 0
+
+    env_spacing: float = 2.0
+    episode_length_s: float = 5.0
+    dt: float = 1.0 / 120.0
+    decimation: int = 2
+
+    engine: Engine = field(init=False, repr=False, compare=False)
+    num_envs: int = field(init=False, repr=False, compare=False)
+    device: torch.device = field(init=False, repr=False, compare=False)
+    episode_length: Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuses lengths and times that are not positive and finite."""
+        for name in ("env_spacing", "episode_length_s", "dt"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive, finite number, got {value!r}")
+        if not isinstance(self.decimation, int) or self.decimation < 1:
+            raise ValueError(f"decimation must be an integer of at least 1, got {self.decimation!r}")
+        if self.max_episode_steps < 1:
+            raise ValueError(
+                f"episode_length_s {self.episode_length_s} is shorter than one step of "
+                f"{self.step_dt} s"
+            )
+
+    # ------------------------------------------------------------------ derived parameters
+
+    @property
+    def step_dt(self) -> float:
+        """Length of one environment step, s."""
+        return self.dt * self.decimation
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Environment steps after which an episode is truncated."""
+        return round(self.episode_length_s / self.step_dt)
+
+    @classmethod
+    def parameters(cls) -> dict[str, object]:
+        """Names and defaults of the keywords this task accepts."""
+        return {f.name: f.default for f in fields(cls) if f.init}
+
+    def observation_space(self) -> gym.Space:
+        """Space of one environment's observation."""
+        return gym.spaces.Box(-np.inf, np.inf, (self.num_observations,), np.float32)
+
+    def action_space(self) -> gym.Space:
+        """Space of one environment's action; finite, so that off-policy algorithms apply."""
+        return gym.spaces.Box(-1.0, 1.0, (self.num_actions,), np.float32)
+
+    def state_space(self) -> gym.Space | None:
+        """Space of `get_states` for a privileged critic, or None where there is none."""
+        return None
+
+    def physics_settings(self) -> PhysicsSettings:
+        """Settings of the physics scene."""
+        return PhysicsSettings()
+
+    # ------------------------------------------------------------------ what an author writes
+
+    @abc.abstractmethod
+    def set_up_scene(self, scene: Scene) -> None:
+        """Authors one environment; the engine clones it."""
+
+    @abc.abstractmethod
+    def post_reset(self) -> None:
+        """Binds handles and creates buffers; called once, when the simulation is up."""
+
+    @abc.abstractmethod
+    def pre_physics_step(self, actions: Tensor) -> None:
+        """Turns (N, A) actions within the action space into targets or forces.
+
+        Called once an environment step. `actions` is a buffer that keeps its values until the
+        next step and may be read later, for example by a reward term.
+        """
+
+    @abc.abstractmethod
+    def get_observations(self) -> Observation:
+        """(N, O) float32 observations, or a dict of tensors."""
+
+    @abc.abstractmethod
+    def get_rewards(self) -> dict[str, Tensor]:
+        """Named terms, each (N,) float32; the loop adds them up and logs each by name."""
+
+    @abc.abstractmethod
+    def get_terminations(self) -> Tensor:
+        """(N,) bool: failure or success, never the time limit."""
+
+    @abc.abstractmethod
+    def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
+        """Puts the environments of the (N,) bool mask into a new initial state.
+
+        Draw from `rng` only; every environment has its own stream, so rows that are not reset
+        may be drawn for and thrown away.
+        """
+
+    def get_extras(self) -> dict[str, Tensor]:
+        """(N,) tensors worth knowing, `success` among them; they appear in `info`."""
+        return {}
+
+    def get_states(self) -> Tensor | None:
+        """(N, S) privileged state in `state_space`, or None."""
+        return None
+
+
+def find_task(task: type[Task] | str) -> type[Task]:
+    """The class of a task given as such or as `"module:Class"`.
+
+    Raises:
+        TypeError: If it is not a dataclass derived from `Task`.
+    """
+    found: object = task
+    if isinstance(task, str):
+        module, _, attribute = task.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise TypeError(f"task must be a dataclass derived from Task, got {found!r}")
+    if "__dataclass_params__" not in vars(found):
+        raise TypeError(f"{found.__name__} needs the decorator @dataclass(kw_only=True)")
+    return found
+
+
+def make_task(task: type[Task] | str, kwargs: dict[str, object]) -> Task:
+    """Makes a task, refusing keywords it does not know.
+
+    Raises:
+        TypeError: Naming the unknown keyword and listing those there are.
+    """
+    kind = find_task(task)
+    known = kind.parameters()
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        raise TypeError(
+            f"{kind.__name__} has no parameter {unknown[0]!r}; it has: {', '.join(sorted(known))}"
+        )
+    return kind(**kwargs)

@@ -1,0 +1,404 @@
+"""`IsaacVectorEnv`: the one step and reset loop of every task."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from isaac_gymnasium.engines import load_engine
+from isaac_gymnasium.random import RandomStreams
+from isaac_gymnasium.task import Observation, Task, make_task
+
+
+class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
+    """N copies of a task, stepped at once, with torch tensors in and out.
+
+    Usually made by `gymnasium.make_vec(id, num_envs=N, **kwargs)`.
+
+    Args:
+        task: A `Task` subclass, or where to find it as `"module:Class"`.
+        num_envs: Number of environments, N.
+        engine: `"physx"`, or `"auto"` for the best one installed.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`, or `"auto"` for CUDA where there is one.
+        autoreset_mode: What happens to an environment whose episode has ended, as gymnasium
+            defines it: `"SameStep"` (it is reset within the step that ended it), `"NextStep"`
+            (the next step resets it, with reward 0 and its action ignored) or `"Disabled"` (it
+            must be reset with `options={"reset_mask": ...}` before the next step).
+        max_episode_steps: Length at which an episode is truncated; by default the task's.
+        render_mode: None; there is nothing to render yet.
+        **kwargs: Fields of the task.
+
+    Attributes:
+        task: The task, with its parameters and handles.
+        device: Where all tensors live.
+        max_episode_steps: Length at which an episode is truncated.
+        autoreset_mode: A `gymnasium.vector.AutoresetMode`.
+
+    Raises:
+        TypeError: If a keyword is no field of the task; the message lists those there are.
+        ValueError: If a value makes no sense.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        task: type[Task] | str,
+        num_envs: int = 1,
+        *,
+        engine: str = "auto",
+        device: str | torch.device = "auto",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
+            raise ValueError(f"num_envs must be an integer of at least 1, got {num_envs!r}")
+        if render_mode is not None:
+            raise ValueError(f"render_mode must be None, got {render_mode!r}")
+        self.task = make_task(task, kwargs)
+        self.num_envs = int(num_envs)
+        self.device = resolve_device(device)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = render_mode
+        if max_episode_steps is None:
+            max_episode_steps = self.task.max_episode_steps
+        elif not isinstance(max_episode_steps, int) or max_episode_steps < 1:
+            raise ValueError(
+                f"max_episode_steps must be an integer of at least 1, got {max_episode_steps!r}"
+            )
+        self.max_episode_steps = max_episode_steps
+        self.single_observation_space = self.task.observation_space()
+        self.single_action_space = self.task.action_space()
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.state_space = self.task.state_space()
+        self._action_low, self._action_high = _bounds(self.single_action_space, self.device)
+        self._start(engine)
+
+    def _start(self, engine: str) -> None:
+        engine_class = load_engine(engine)
+        engine_class.prepare()
+        # The scene builder imports USD, which an engine may have to bring itself.
+        from isaac_gymnasium.scene.builder import Scene
+
+        task = self.task
+        scene = Scene(env_spacing=task.env_spacing, settings=task.physics_settings())
+        task.set_up_scene(scene)
+        with _stepping():
+            self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
+            try:
+                self.rng = RandomStreams(self.num_envs, self.device)
+                row = {"size": (self.num_envs,), "device": self.device}
+                self.episode_length = torch.zeros(**row, dtype=torch.int64)
+                self._ended = torch.zeros(**row, dtype=torch.bool)
+                self._all = torch.ones(**row, dtype=torch.bool)
+                self._actions = torch.zeros(self.action_space.shape or (), device=self.device)
+                task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
+                task.episode_length = self.episode_length
+                task.post_reset()
+            except BaseException:
+                self.engine.close()
+                raise
+        self._has_reset = False
+
+    # ------------------------------------------------------------------ gymnasium's interface
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts new episodes.
+
+        Args:
+            seed: An int seeds every environment's own stream, keyed by (seed, environment). A list
+                gives one seed per environment (None leaves that stream running). None goes on with
+                the streams as they are; the first time it draws a seed from the system.
+            options: `{"reset_mask": (N,) bool}`, NumPy or torch, resets only those environments.
+                Not changed.
+
+        Returns:
+            Observations of all environments and the info dict. Rows outside the mask are as the
+            last step left them.
+        """
+        self._require_open()
+        mask = self._reset_mask(options)
+        with _stepping():
+            self._seed(seed, mask)
+            self._begin_episodes(mask)
+            self._has_reset = True
+            obs = _clone(self.task.get_observations())
+            self._check_observation(obs)
+            return obs, {name: value.clone() for name, value in self.task.get_extras().items()}
+
+    def step(
+        self, actions: Tensor | np.ndarray
+    ) -> tuple[Observation, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Advances every environment by one step.
+
+        Args:
+            actions: (N, A) floats, torch on any device or NumPy; clipped to the action space, not
+                changed.
+
+        Returns:
+            Observations, rewards (N,) float32, terminated (N,) bool, truncated (N,) bool, info.
+            All are fresh tensors on `device`. `info` holds the task's extras such as `success`,
+            `log` (0-d tensors: the mean of each reward term), and with same-step autoreset always
+            `final_obs` and `final_info`, dense over all environments: what they were before any
+            reset, valid for all rows and different from the rest where `_final_obs` is set.
+        """
+        self._require_open()
+        if not self._has_reset:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        with _stepping():
+            self._take_actions(actions)
+            pending = self._ended.clone()
+            if self.autoreset_mode == AutoresetMode.DISABLED and bool(pending.any()):
+                raise ValueError(
+                    f"{int(pending.sum())} of {self.num_envs} environments have ended their "
+                    "episode; reset them with options={'reset_mask': mask} before the next step"
+                )
+            next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
+            if next_step:
+                self._actions.masked_fill_(pending.unsqueeze(-1), 0.0)
+            self.task.pre_physics_step(self._actions)
+            self.engine.step(self.task.decimation)
+            self.episode_length += 1
+            self.rng.begin(self.episode_length)
+
+            terminated = self.task.get_terminations().clone()
+            truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
+            reward, terms = self._reward()
+            if next_step:
+                terminated &= ~pending
+                truncated &= ~pending
+                reward.masked_fill_(pending, 0.0)
+                self._autoreset(pending)
+            ended = terminated | truncated
+            self._ended.copy_(ended)
+            obs = self.task.get_observations()
+            extras = self.task.get_extras()
+            log = {f"reward/{name}": term.mean() for name, term in terms.items()}
+            if self.autoreset_mode != AutoresetMode.SAME_STEP:
+                info: dict[str, Any] = {name: value.clone() for name, value in extras.items()}
+                return _clone(obs), reward, terminated, truncated, {**info, "log": log}
+
+            final_obs = _clone(obs)
+            final_info = {name: value.clone() for name, value in extras.items()}
+            if self._autoreset(ended):
+                obs = _where(ended, self.task.get_observations(), final_obs)
+                extras = _where(ended, self.task.get_extras(), final_info)
+            else:
+                obs = _clone(final_obs)
+                extras = _clone(final_info)
+            self._ended.zero_()
+            info = {
+                **extras,
+                "log": log,
+                "final_obs": final_obs,
+                "_final_obs": ended,
+                "final_info": final_info,
+                "_final_info": ended.clone(),
+            }
+            return obs, reward, terminated, truncated, info
+
+    def state(self) -> Tensor | None:
+        """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
+        self._require_open()
+        with _stepping():
+            state = self.task.get_states()
+            return None if state is None else state.clone()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Frees the simulation."""
+        if hasattr(self, "engine"):
+            self.engine.close()
+
+    # ------------------------------------------------------------------ the parts of a step
+
+    def _take_actions(self, actions: Tensor | np.ndarray) -> None:
+        expected = self.action_space.shape
+        if isinstance(actions, np.ndarray):
+            actions = torch.from_numpy(np.ascontiguousarray(actions))
+        elif not isinstance(actions, Tensor):
+            raise TypeError(
+                f"actions must be a torch tensor or a NumPy array, got {type(actions).__name__}"
+            )
+        if not actions.is_floating_point():
+            raise TypeError(f"actions must be floating point, got {actions.dtype}")
+        if tuple(actions.shape) != expected:
+            raise ValueError(f"actions must have shape {expected}, got {tuple(actions.shape)}")
+        self._actions.copy_(actions)
+        torch.clamp(self._actions, self._action_low, self._action_high, out=self._actions)
+
+    def _reward(self) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.task.get_rewards()
+        reward = torch.zeros(self.num_envs, device=self.device)
+        for term in terms.values():
+            reward += term
+        return reward, terms
+
+    def _autoreset(self, mask: Tensor) -> bool:
+        """Starts the next episode where the mask says so; False if nothing had to be done."""
+        # On the GPU nobody looks at the mask, which would make the host wait for it.
+        if self.device.type == "cpu" and not bool(mask.any()):
+            return False
+        self.rng.next_episode(mask)
+        self._begin_episodes(mask)
+        return True
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        self.rng.begin(0)
+        self.episode_length.masked_fill_(mask, 0)
+        self._ended.masked_fill_(mask, False)
+        self.task.reset_envs(mask, self.rng)
+
+    # ------------------------------------------------------------------ the parts of a reset
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> Tensor:
+        if not options or "reset_mask" not in options:
+            return self._all
+        mask = options["reset_mask"]
+        if isinstance(mask, np.ndarray):
+            mask = torch.from_numpy(np.ascontiguousarray(mask))
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise TypeError(f"reset_mask must be a bool array or tensor, got {got}")
+        if tuple(mask.shape) != (self.num_envs,):
+            raise ValueError(
+                f"reset_mask must have shape ({self.num_envs},), got {tuple(mask.shape)}"
+            )
+        if not bool(mask.any()):
+            raise ValueError("reset_mask must select at least one environment, got none")
+        if not self._has_reset and not bool(mask.all()):
+            raise gym.error.ResetNeeded("the first reset() must reset every environment")
+        return mask.to(self.device)
+
+    def _seed(self, seed: int | Sequence[int | None] | None, mask: Tensor) -> None:
+        if seed is None and self._has_reset:
+            self.rng.next_episode(mask)
+            return
+        if seed is None:
+            seed = secrets.randbits(63)
+        if isinstance(seed, (int, np.integer)):
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(int(seed))
+            seeds: list[int | None] = [int(seed)] * self.num_envs
+        else:
+            seeds = [None if s is None else int(s) for s in seed]
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed must have {self.num_envs} entries, got {len(seeds)}")
+        given = torch.tensor([s is not None for s in seeds]).to(self.device)
+        if not self._has_reset:
+            seeds = [secrets.randbits(63) if s is None else s for s in seeds]
+        for s in seeds:
+            if s is not None and not 0 <= s < 2**63:
+                raise ValueError(f"a seed must be an integer in [0, 2**63), got {s}")
+        values = torch.tensor([s or 0 for s in seeds], dtype=torch.int64).to(self.device)
+        if self._has_reset:
+            self.rng.next_episode(mask & ~given)
+            mask = mask & given
+        self.rng.reseed(values, mask)
+
+    def _check_observation(self, obs: Observation) -> None:
+        """Compares what the task returns with the space it declared."""
+        space = self.single_observation_space
+        parts = (
+            [("observation", space, obs)]
+            if not isinstance(space, gym.spaces.Dict)
+            else [(f"observation[{k!r}]", s, obs[k]) for k, s in space.items()]  # type: ignore[index]
+        )
+        for what, sub, value in parts:
+            shape = (self.num_envs, *(sub.shape or ()))
+            dtype = torch.from_numpy(np.empty(0, sub.dtype)).dtype
+            if tuple(value.shape) != shape or value.dtype != dtype:
+                raise ValueError(
+                    f"{type(self.task).__name__}.get_observations: {what} must be {dtype} of shape "
+                    f"{shape}, got {value.dtype} of shape {tuple(value.shape)}"
+                )
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError("the environment is closed")
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The torch device for a name, `"auto"` being CUDA where there is one.
+
+    Raises:
+        ValueError: If the name is not a CPU or CUDA device of this machine.
+    """
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device must be 'auto', 'cpu' or 'cuda:k', got {device!r}") from error
+    if resolved.type == "cpu":
+        return torch.device("cpu")
+    if resolved.type != "cuda":
+        raise ValueError(f"device must be 'auto', 'cpu' or 'cuda:k', got {device!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = resolved.index or 0
+    if index >= count:
+        raise ValueError(f"device {device!r}: this machine has {count} CUDA devices torch can use")
+    return torch.device("cuda", index)
+
+
+def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        names = ", ".join(repr(m.value) for m in AutoresetMode)
+        raise ValueError(f"autoreset_mode must be one of {names}, got {mode!r}") from error
+
+
+def _bounds(space: gym.Space, device: torch.device) -> tuple[Tensor, Tensor]:
+    if not isinstance(space, gym.spaces.Box) or not space.is_bounded():
+        raise TypeError(f"a task's action space must be a finite Box, got {space}")
+    low, high = torch.from_numpy(space.low).to(device), torch.from_numpy(space.high).to(device)
+    return low, high
+
+
+@contextlib.contextmanager
+def _stepping() -> Iterator[None]:
+    """Plain tensors without gradients, also where the caller is in inference mode.
+
+    A buffer made or changed in inference mode could not be changed outside of it any more.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def _map(function: Callable[..., Tensor], *trees: Any) -> Any:
+    if isinstance(trees[0], dict):
+        return {key: _map(function, *(tree[key] for tree in trees)) for key in trees[0]}
+    return function(*trees)
+
+
+def _clone(tree: Any) -> Any:
+    return _map(torch.clone, tree)
+
+
+def _where(mask: Tensor, new: Any, old: Any) -> Any:
+    """Rows of `new` where the mask is set, of `old` elsewhere; always fresh tensors."""
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(mask.view(-1, *([1] * (a.dim() - 1))), a, b)
+
+    return _map(pick, new, old)
