@@ -116,16 +116,19 @@ PRESETS: dict[str, PpoConfig] = {
         kl_threshold=0.01,
         discount=0.98,
         entropy_loss_scale=0.001,
+        reward_scale=0.1,
         hidden_sizes=(256, 128, 64),
     ),
 }
 """Settings by environment ID, tuned on a GPU."""
 
 CPU_PRESETS: dict[str, dict[str, Any]] = {
-    "IsaacCartpole-v0": {"num_envs": 256, "timesteps": 600_000},
+    "IsaacCartpole-v0": {"num_envs": 256, "timesteps": 400_000, "mini_batches": 4},
+    "IsaacFrankaCube-v0": {"num_envs": 256, "timesteps": 10_000_000},
 }
 """What differs on a CPU, by environment ID."""
 
+# For a task without a preset.
 _CPU_DEFAULTS: dict[str, Any] = {"num_envs": 256, "timesteps": 5_000_000}
 
 
@@ -142,8 +145,9 @@ def ppo_preset(task_id: str, *, cpu: bool = False, **overrides: Any) -> PpoConfi
     """
     _check_names(overrides)
     name = task_id.rpartition(":")[2]
-    device_values = CPU_PRESETS.get(name, _CPU_DEFAULTS) if cpu else {}
-    return replace(PRESETS.get(name, PpoConfig()), **{**device_values, **overrides})
+    cpu_values = CPU_PRESETS.get(name, {} if name in PRESETS else _CPU_DEFAULTS)
+    values = {**(cpu_values if cpu else {}), **overrides}
+    return replace(PRESETS.get(name, PpoConfig()), **values)
 
 
 def _check_names(values: Mapping[str, Any]) -> None:

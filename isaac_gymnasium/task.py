@@ -36,9 +36,10 @@ class Task(abc.ABC):
     spaces) and fills in the methods below.
 
     All tensors have N = `num_envs` rows and live on `device`. Methods run under `torch.no_grad`,
-    must not branch on tensor values nor move them to the host, and select environments by mask:
-    the loop may then record a whole step as one CUDA graph. Buffers that a task keeps from step to
-    step are created in `post_reset` and changed in place.
+    should not branch on tensor values nor move them to the host, and select environments by mask:
+    on a GPU the loop then records them as CUDA graphs, which makes a step several times as fast.
+    Buffers that a task keeps from step to step are created in `post_reset` and changed in place.
+    A task that cannot be recorded runs all the same, and a log line says why it is slower.
 
     Args:
         env_spacing: Edge of the square cell an environment occupies, m.
@@ -51,6 +52,7 @@ class Task(abc.ABC):
         num_envs: N.
         device: Where all tensors live.
         episode_length: (N,) int64, environment steps since the last reset.
+        revision: Counts changes of the parameters.
     """
 
     num_actions: ClassVar[int] = 0
@@ -65,6 +67,14 @@ class Task(abc.ABC):
     num_envs: int = field(init=False, repr=False, compare=False)
     device: torch.device = field(init=False, repr=False, compare=False)
     episode_length: Tensor = field(init=False, repr=False, compare=False)
+
+    revision: int = field(init=False, default=0, repr=False, compare=False)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Counts changes of parameters, so that what was recorded with the old value is dropped."""
+        object.__setattr__(self, name, value)
+        if name in self.__dataclass_fields__ and name != "revision":
+            object.__setattr__(self, "revision", getattr(self, "revision", 0) + 1)
 
     def __post_init__(self) -> None:
         """Refuses lengths and times that are not positive and finite."""

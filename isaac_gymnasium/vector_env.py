@@ -16,6 +16,7 @@ from torch import Tensor
 
 from isaac_gymnasium.engines import load_engine
 from isaac_gymnasium.random import RandomStreams
+from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.task import Observation, Task, make_task
 
 
@@ -35,12 +36,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             must be reset with `options={"reset_mask": ...}` before the next step).
         max_episode_steps: Length at which an episode is truncated; by default the task's.
         render_mode: None; there is nothing to render yet.
+        cuda_graphs: On a GPU, record the task's part of a step as CUDA graphs.
         **kwargs: Fields of the task.
 
     Attributes:
         task: The task, with its parameters and handles.
         device: Where all tensors live.
-        max_episode_steps: Length at which an episode is truncated.
         autoreset_mode: A `gymnasium.vector.AutoresetMode`.
 
     Raises:
@@ -60,6 +61,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        cuda_graphs: bool = True,
         **kwargs: Any,
     ) -> None:
         if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
@@ -72,13 +74,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
-        if max_episode_steps is None:
-            max_episode_steps = self.task.max_episode_steps
-        elif not isinstance(max_episode_steps, int) or max_episode_steps < 1:
-            raise ValueError(
-                f"max_episode_steps must be an integer of at least 1, got {max_episode_steps!r}"
-            )
-        self.max_episode_steps = max_episode_steps
+        self.max_episode_steps = (
+            self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
+        )
+        self._cuda_graphs = cuda_graphs
         self.single_observation_space = self.task.observation_space()
         self.single_action_space = self.task.action_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -108,10 +107,28 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
                 task.post_reset()
+                self._act = self._segment(self._act_now)
+                self._judge = self._segment(self._judge_now)
+                self._observe = self._segment(self._observe_now)
             except BaseException:
                 self.engine.close()
                 raise
         self._has_reset = False
+
+    def _segment(self, function: Callable[[], Any]) -> Segment[Any]:
+        return Segment(function, self.engine, self.task, enabled=self._cuda_graphs)
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Length at which an episode is truncated, in steps."""
+        return self._max_episode_steps
+
+    @max_episode_steps.setter
+    def max_episode_steps(self, steps: int) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise ValueError(f"max_episode_steps must be an integer of at least 1, got {steps!r}")
+        self._max_episode_steps = int(steps)
+        self.task.revision += 1
 
     # ------------------------------------------------------------------ gymnasium's interface
 
@@ -165,55 +182,25 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise gym.error.ResetNeeded("call reset() before step()")
         with _stepping():
             self._take_actions(actions)
-            pending = self._ended.clone()
-            if self.autoreset_mode == AutoresetMode.DISABLED and bool(pending.any()):
-                raise ValueError(
-                    f"{int(pending.sum())} of {self.num_envs} environments have ended their "
-                    "episode; reset them with options={'reset_mask': mask} before the next step"
-                )
-            next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
-            if next_step:
-                self._actions.masked_fill_(pending.unsqueeze(-1), 0.0)
-            self.task.pre_physics_step(self._actions)
+            if self.autoreset_mode == AutoresetMode.DISABLED:
+                self._refuse_ended()
+            self._act()
             self.engine.step(self.task.decimation)
-            self.episode_length += 1
-            self.rng.begin(self.episode_length)
+            step = self._judge()
+            # Only the CPU can look at a mask without making the device wait for the host.
+            if self.device.type == "cpu" and bool(step["restart"].any()):
+                self._restart(step["restart"])
+            result = _clone({**step, **self._observe()})
 
-            terminated = self.task.get_terminations().clone()
-            truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
-            reward, terms = self._reward()
-            if next_step:
-                terminated &= ~pending
-                truncated &= ~pending
-                reward.masked_fill_(pending, 0.0)
-                self._autoreset(pending)
-            ended = terminated | truncated
-            self._ended.copy_(ended)
-            obs = self.task.get_observations()
-            extras = self.task.get_extras()
-            log = {f"reward/{name}": term.mean() for name, term in terms.items()}
-            if self.autoreset_mode != AutoresetMode.SAME_STEP:
-                info: dict[str, Any] = {name: value.clone() for name, value in extras.items()}
-                return _clone(obs), reward, terminated, truncated, {**info, "log": log}
-
-            final_obs = _clone(obs)
-            final_info = {name: value.clone() for name, value in extras.items()}
-            if self._autoreset(ended):
-                obs = _where(ended, self.task.get_observations(), final_obs)
-                extras = _where(ended, self.task.get_extras(), final_info)
-            else:
-                obs = _clone(final_obs)
-                extras = _clone(final_info)
-            self._ended.zero_()
-            info = {
-                **extras,
-                "log": log,
-                "final_obs": final_obs,
-                "_final_obs": ended,
-                "final_info": final_info,
-                "_final_info": ended.clone(),
-            }
-            return obs, reward, terminated, truncated, info
+        log = {f"reward/{name}": mean for name, mean in result["log"].items()}
+        info: dict[str, Any] = {**result["extras"], "log": log}
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
+            info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
+            if self.state_space is not None:
+                info["final_state"] = result["final_state"]
+            info["_final_obs"] = result["restart"]
+            info["_final_info"] = result["restart"].clone()
+        return result["obs"], result["reward"], result["terminated"], result["truncated"], info
 
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
@@ -228,6 +215,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.engine.close()
 
     # ------------------------------------------------------------------ the parts of a step
+    # Each works on persistent tensors and calls no engine in its middle, so that a GPU can replay
+    # it as a recorded graph: see `segment.py`.
 
     def _take_actions(self, actions: Tensor | np.ndarray) -> None:
         expected = self.action_space.shape
@@ -242,29 +231,66 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         if tuple(actions.shape) != expected:
             raise ValueError(f"actions must have shape {expected}, got {tuple(actions.shape)}")
         self._actions.copy_(actions)
-        torch.clamp(self._actions, self._action_low, self._action_high, out=self._actions)
 
-    def _reward(self) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = self.task.get_rewards()
+    def _refuse_ended(self) -> None:
+        if bool(self._ended.any()):
+            raise ValueError(
+                f"{int(self._ended.sum())} of {self.num_envs} environments have ended their "
+                "episode; reset them with options={'reset_mask': mask} before the next step"
+            )
+
+    def _act_now(self) -> None:
+        """Hands the actions to the task."""
+        torch.clamp(self._actions, self._action_low, self._action_high, out=self._actions)
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
+            self._actions.masked_fill_(self._ended.unsqueeze(-1), 0.0)
+        self.task.pre_physics_step(self._actions)
+
+    def _judge_now(self) -> dict[str, Any]:
+        """Flags, rewards and what has to be restarted, from the state the step led to."""
+        task, mode = self.task, self.autoreset_mode
+        self.episode_length += 1
+        self.rng.begin(self.episode_length)
+        terminated = task.get_terminations().clone()
+        truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
+        terms = task.get_rewards()
         reward = torch.zeros(self.num_envs, device=self.device)
         for term in terms.values():
             reward += term
-        return reward, terms
+        step: dict[str, Any] = {"log": {name: term.mean() for name, term in terms.items()}}
+        if mode == AutoresetMode.NEXT_STEP:
+            step["restart"] = self._ended.clone()
+            terminated &= ~step["restart"]
+            truncated &= ~step["restart"]
+            reward.masked_fill_(step["restart"], 0.0)
+        else:
+            step["restart"] = terminated | truncated
+        step |= {"reward": reward, "terminated": terminated, "truncated": truncated}
+        self._ended.copy_(terminated | truncated)
+        if mode == AutoresetMode.SAME_STEP:
+            step |= {"final_obs": task.get_observations(), "final_info": task.get_extras()}
+            if self.state_space is not None:
+                step["final_state"] = task.get_states()
+            step = _clone(step)
+        elif mode == AutoresetMode.DISABLED:
+            step["restart"] = torch.zeros_like(self._ended)
+        if self.device.type == "cuda" and mode != AutoresetMode.DISABLED:
+            self._restart(step["restart"])
+        return step
 
-    def _autoreset(self, mask: Tensor) -> bool:
-        """Starts the next episode where the mask says so; False if nothing had to be done."""
-        # On the GPU nobody looks at the mask, which would make the host wait for it.
-        if self.device.type == "cpu" and not bool(mask.any()):
-            return False
+    def _restart(self, mask: Tensor) -> None:
         self.rng.next_episode(mask)
         self._begin_episodes(mask)
-        return True
 
     def _begin_episodes(self, mask: Tensor) -> None:
         self.rng.begin(0)
         self.episode_length.masked_fill_(mask, 0)
         self._ended.masked_fill_(mask, False)
         self.task.reset_envs(mask, self.rng)
+
+    def _observe_now(self) -> dict[str, Any]:
+        """Observations and extras of the state that the next step starts from."""
+        return {"obs": self.task.get_observations(), "extras": self.task.get_extras()}
 
     # ------------------------------------------------------------------ the parts of a reset
 
@@ -393,12 +419,3 @@ def _map(function: Callable[..., Tensor], *trees: Any) -> Any:
 
 def _clone(tree: Any) -> Any:
     return _map(torch.clone, tree)
-
-
-def _where(mask: Tensor, new: Any, old: Any) -> Any:
-    """Rows of `new` where the mask is set, of `old` elsewhere; always fresh tensors."""
-
-    def pick(a: Tensor, b: Tensor) -> Tensor:
-        return torch.where(mask.view(-1, *([1] * (a.dim() - 1))), a, b)
-
-    return _map(pick, new, old)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -27,10 +28,12 @@ def actions_of(env: Any, rows: int) -> torch.Tensor:
     return table.to(env.unwrapped.device)
 
 
-def rollout(id: str, num_envs: int, device: torch.device, seed: int = 5) -> list[torch.Tensor]:
+def rollout(
+    id: str, num_envs: int, device: torch.device, seed: int = 5, **kwargs: Any
+) -> list[torch.Tensor]:
     """Observations, rewards and flags of a rollout with resets in it, (steps, rows, ...) each."""
     env: Any = gym.make_vec(
-        id, num_envs=num_envs, device=str(device), episode_length_s=0.5, decimation=2
+        id, num_envs=num_envs, device=str(device), episode_length_s=0.5, **kwargs
     )
     actions = actions_of(env, num_envs)
     obs, _ = env.reset(seed=seed)
@@ -60,37 +63,53 @@ def test_an_environment_does_not_feel_how_many_others_there_are(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
 @pytest.mark.parametrize("id", IDS)
-def test_equal_environments_stay_equal_on_the_gpu(id: str) -> None:
-    env: Any = gym.make_vec(id, num_envs=256, device="cuda:0", episode_length_s=10.0)
+def test_recorded_graphs_change_no_bit(id: str, mode: str, caplog: Any) -> None:
+    cuda = torch.device("cuda:0")
+    plain = rollout(id, 64, cuda, cuda_graphs=False, autoreset_mode=mode)
+    recorded = rollout(id, 64, cuda, cuda_graphs=True, autoreset_mode=mode)
+    assert not caplog.records, "every part should have been recorded"
+    for a, b in zip(plain, recorded, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_equal_environments_stay_equal_on_the_gpu() -> None:
+    env: Any = gym.make_vec("IsaacFrankaCube-v0", num_envs=256, device="cuda:0")
     env.reset(seed=0)
-    task, row = env.task, torch.zeros(256, dtype=torch.int64)
-    robot = task.robot
+    robot, cube = env.task.robot, env.task.cube
+    row = torch.zeros(256, dtype=torch.int64, device="cuda:0")
     robot.write_dof_state(robot.dof_pos[row], robot.dof_vel[row])
-    if hasattr(task, "cube"):
-        task.cube.write_state(task.cube.pose[row], task.cube.vel[row])
-    actions = actions_of(env, 1).expand(-1, 256, -1)
-    for a in actions:
+    cube.write_state(cube.pose[row], cube.vel[row])
+    for a in actions_of(env, 1).expand(-1, 256, -1):
         obs = env.step(a)[0]
-        assert torch.equal(obs, obs[:1].expand_as(obs))
+        spread = (obs - obs[:1]).abs().amax(0)
+        assert float(spread.max()) == 0.0, spread
     env.close()
 
 
-@pytest.mark.parametrize("id", IDS)
-def test_a_single_environment_is_row_zero_of_many(id: str) -> None:
-    import numpy as np
-
-    vector: Any = gym.make_vec(id, num_envs=4, device="cpu")
-    single: Any = gym.make(id)
+# PhysX on the CPU solves contacts four at a time and rounds a rest of one to three differently, so
+# that with contacts a bitwise comparison needs numbers of environments that are multiples of four.
+@pytest.mark.parametrize(
+    ("id", "tolerance"), [("IsaacCartpole-v0", 0.0), ("IsaacFrankaCube-v0", 1e-4)]
+)
+def test_a_single_environment_is_row_zero_of_many(
+    id: str, tolerance: float, device: torch.device
+) -> None:
+    tolerance = tolerance if device.type == "cpu" else 0.0
+    vector: Any = gym.make_vec(id, num_envs=4, device=str(device))
+    single: Any = gym.make(id, device=str(device))
     actions = actions_of(vector, 4)
     rows, _ = vector.reset(seed=3)
     one, _ = single.reset(seed=3)
-    np.testing.assert_array_equal(rows[0].numpy(), one)
+    np.testing.assert_array_equal(rows[0].cpu().numpy(), one)
     for a in actions[:40]:
         obs, reward, terminated, _, _ = vector.step(a)
-        one, r, t, _, _ = single.step(a[0].numpy())
-        np.testing.assert_array_equal(obs[0].numpy(), one)
-        assert float(reward[0]) == r
+        one, r, t, _, _ = single.step(a[0].cpu().numpy())
+        np.testing.assert_allclose(obs[0].cpu().numpy(), one, atol=tolerance, rtol=0.0)
+        assert float(reward[0]) == pytest.approx(r, abs=tolerance)
         assert bool(terminated[0]) == t
         if t:
             break

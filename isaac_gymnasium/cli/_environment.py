@@ -52,13 +52,12 @@ def make_environment(
     Raises:
         UserError: unknown task, module or argument, or an extra that is not installed.
     """
-    module, _, name = task.rpartition(":")
+    name = task.rpartition(":")[2]
     try:
         from isaac_gymnasium.integrations.skrl import SkrlWrapper
     except ImportError as error:
         raise UserError(str(error)) from error
-    if module:
-        _import_task_module(module)
+    import_task_module(task)
     try:
         gymnasium.spec(name)
     except gymnasium.error.Error as error:
@@ -83,7 +82,15 @@ def _is_refusal(error: Exception) -> bool:
     return module.split(".")[0] in ("isaac_gymnasium", "gymnasium")
 
 
-def _import_task_module(module: str) -> None:
+def import_task_module(task: str) -> None:
+    """Import the module of ``module:ID``, which registers the ID; nothing for a plain ID.
+
+    Raises:
+        UserError: there is no such module. What its own code raises is let through.
+    """
+    module = task.rpartition(":")[0]
+    if not module:
+        return
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 import tyro
 
+from isaac_gymnasium.cli._environment import import_task_module
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.list import List
@@ -46,16 +47,18 @@ def _parse(arguments: Sequence[str]) -> Command:
     words = _join_env_options(arguments)
     # A first reading finds the task, so that the second one, and its --help, has the task's preset.
     without_help = [word for word in words if word not in ("-h", "--help")]
-    ppo = PpoConfig()
+    first: Command | None = None
     with (
         contextlib.suppress(SystemExit),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        first = _read(without_help, ppo)
-        if isinstance(first, Train):
-            ppo = ppo_preset(first.task, cpu=not _will_use_cuda(first.device))
-    return _read(words, ppo)
+        first = _read(without_help, PpoConfig())
+    if not isinstance(first, Train):
+        return _read(words, PpoConfig())
+    # A task's own module may bring its preset.
+    import_task_module(first.task)
+    return _read(words, ppo_preset(first.task, cpu=not _will_use_cuda(first.device)))
 
 
 def _read(words: Sequence[str], ppo: PpoConfig) -> Command:

@@ -20,7 +20,8 @@ A body's linear velocity is that of its centre of mass.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -32,6 +33,44 @@ if TYPE_CHECKING:
 
 class EngineError(RuntimeError):
     """The engine refused something; the message says what and for which prim."""
+
+
+class NotRecordable(EngineError):
+    """A part of a step needs the engine in its middle, so that no CUDA graph can hold it."""
+
+
+class Record:
+    """What a part of a step asked of the engine; see `Engine.record`.
+
+    Attributes:
+        strict: Whether to raise where the engine would have to be called.
+        obstacle: Why the part cannot be replayed without the engine in its middle, if so.
+        reads: Quantities it needs, in order of first use.
+        writes: Rows it leaves to be written, as (view, quantity, mask).
+        wrenches: Wrenches it leaves to be applied.
+    """
+
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+        self.obstacle: str | None = None
+        self.reads: dict[tuple[_View, str], None] = {}
+        self.writes: list[tuple[_View, str, Tensor | None]] = []
+        self.wrenches: dict[RigidBody, Tensor] = {}
+
+    def refuse(self, why: str) -> None:
+        """Notes an obstacle, and raises it where nothing can be done about it."""
+        self.obstacle = self.obstacle or why
+        if self.strict:
+            raise NotRecordable(why)
+
+    def read(self, view: _View, quantity: str, fresh: bool) -> None:
+        """Notes a read; one that has to wait for a write of the same part is an obstacle."""
+        self.reads[(view, quantity)] = None
+        if fresh:
+            return
+        written = any(v is view and q in v.STATE for v, q in view.engine._pending)
+        if self.strict or (written and quantity not in view.STATE):
+            self.refuse(f"{view.name}.{quantity} is read after the state it follows from is written")
 
 
 class Engine(abc.ABC):
@@ -58,6 +97,7 @@ class Engine(abc.ABC):
         self._pending: dict[tuple[_View, str], Tensor | None] = {}
         self._kinematics_dirty = False
         self._wrenches: dict[RigidBody, Tensor] = {}
+        self._record: Record | None = None
 
     @classmethod
     def prepare(cls) -> None:  # noqa: B027 (most engines have nothing to start)
@@ -97,6 +137,8 @@ class Engine(abc.ABC):
         """Advances all environments by `substeps * dt` seconds."""
         if self.closed:
             raise EngineError("the engine is closed")
+        if self._record is not None:
+            self._record.refuse("it steps the physics")
         self._flush()
         for _ in range(substeps):
             for body, wrench in self._wrenches.items():
@@ -119,6 +161,48 @@ class Engine(abc.ABC):
             self.closed = True
             self._pending.clear()
             self._destroy()
+
+    # ------------------------------------------------------------------ recording a part of a step
+
+    @contextlib.contextmanager
+    def record(self, *, strict: bool) -> Iterator[Record]:
+        """Notes what the code within needs from the engine and leaves for it to do.
+
+        Such code can be recorded as a CUDA graph: `prefetch` its reads, replay the graph, `replay`
+        its writes.
+
+        Args:
+            strict: Raise `NotRecordable` instead of calling the engine. Otherwise the engine is
+                called as always, and `Record.obstacle` tells whether prefetch, graph and replay
+                would have done the same.
+        """
+        self.forward()
+        outer = self._pending, self._wrenches
+        record = Record(strict)
+        self._pending, self._wrenches, self._record = {}, record.wrenches, record
+        try:
+            yield record
+            record.writes = [(*key, mask) for key, mask in self._pending.items()]
+        finally:
+            inner = self._pending
+            self._pending, self._wrenches = outer
+            self._record = None
+        self._wrenches.update(record.wrenches)
+        for (view, quantity), mask in inner.items():
+            self._queue(view, quantity, mask)
+
+    def prefetch(self, record: Record) -> None:
+        """Brings the quantities that a recorded part needs up to date."""
+        for view, quantity in record.reads:
+            view._get(quantity)
+
+    def replay(self, record: Record) -> None:
+        """Queues what a recorded part leaves to be written; its buffers hold the values."""
+        self._wrenches.update(record.wrenches)
+        for view, quantity, mask in record.writes:
+            if quantity in view.STATE:
+                view._writes += 1
+            self._queue(view, quantity, mask)
 
     # ------------------------------------------------------------------ what an engine fills in
 
@@ -181,8 +265,11 @@ class _View(abc.ABC):
 
     def _get(self, quantity: str) -> Tensor:
         """The up-to-date buffer of a quantity."""
-        stamp = self._now(quantity)
-        if self._stamps.get(quantity) == stamp:
+        record, stamp = self.engine._record, self._now(quantity)
+        fresh = self._stamps.get(quantity) == stamp
+        if record is not None:
+            record.read(self, quantity, fresh)
+        if fresh:
             return self._buffers[quantity]
         if self.engine.closed:
             raise EngineError(f"{self.name}.{quantity}: the engine is closed")
@@ -229,7 +316,9 @@ class _View(abc.ABC):
     def _push(self, quantity: str, mask: Tensor | None) -> None:
         """Writes the buffer's rows (all, or those of the (N,) bool mask) to the engine."""
 
-    # Properties: mass, gains, friction. They change rarely and may live on the host.
+
+class _Body(_View):
+    """A view of something with physical properties. They change rarely and may live on the host."""
 
     @abc.abstractmethod
     def get_property(self, name: str) -> Tensor:
@@ -244,7 +333,7 @@ class _View(abc.ABC):
         """Changes a physical property, in the environments of the (N,) bool mask or in all."""
 
 
-class Articulation(_View):
+class Articulation(_Body):
     """A robot in every environment.
 
     Attributes:
@@ -367,7 +456,7 @@ class Articulation(_View):
         self._set("root_vel", vel, mask)
 
 
-class RigidBody(_View):
+class RigidBody(_Body):
     """A free rigid body in every environment."""
 
     STATE = frozenset({"pose", "vel"})
@@ -397,21 +486,23 @@ class RigidBody(_View):
         self.engine._wrenches[self] = torch.cat((force, torque), dim=-1)
 
 
-class Contacts(abc.ABC):
+class Contacts(_View):
     """Contact forces on B bodies in every environment.
 
     Both are normal forces in the world frame, averaged over the last physics step, in N.
     """
 
-    @property
-    @abc.abstractmethod
-    def net(self) -> Tensor:
-        """(N, B, 3) sum over everything that touches the body."""
+    STATE = frozenset()
 
     @property
-    @abc.abstractmethod
+    def net(self) -> Tensor:
+        """(N, B, 3) sum over everything that touches the body."""
+        return self._get("net")
+
+    @property
     def matrix(self) -> Tensor:
         """(N, B, F, 3) force from each filter body."""
+        return self._get("matrix")
 
 
 def _index(owner: str, what: str, names: Sequence[str], known: Sequence[str]) -> list[int]:

@@ -412,8 +412,7 @@ class PhysxContacts(Contacts):
     def __init__(self, engine: PhysxEngine, bodies: Sequence[str], filters: Sequence[str]) -> None:
         from isaac_gymnasium.scene.builder import ENV_ROOT
 
-        self._engine = engine
-        self._stamps = {"net": -1, "matrix": -1}
+        Contacts.__init__(self, engine, f"contacts of {list(bodies)}")
         n, b, f = engine.num_envs, len(bodies), len(filters)
         patterns = [
             name if name.startswith("/") else f"{ENV_ROOT}/env_{k}/{name}"
@@ -440,31 +439,22 @@ class PhysxContacts(Contacts):
                 f"contact reports on (Scene.enable_contact_reports): {error}"
             ) from error
         engine._views.append(self._binding)
-        with torch.inference_mode(False):
-            self._net = torch.zeros((n * b, 3), device=engine.device)
-            self._matrix = torch.zeros((n * b, f, 3), device=engine.device)
+        self._shapes = {"net": (n, b, 3), "matrix": (n, b, f, 3)}
 
-    @property
-    def net(self) -> Tensor:
-        """(N, B, 3) sum over everything that touches the body, N."""
-        if self._is_stale("net"):
-            self._binding.read_net_normal_forces(self._net)
-        return self._net.view(self._engine.num_envs, -1, 3)
+    def _allocate(self, quantity: str) -> Tensor:
+        return torch.zeros(self._shapes[quantity], device=self.engine.device)
 
-    @property
-    def matrix(self) -> Tensor:
-        """(N, B, F, 3) force from each filter body, N."""
-        if self._is_stale("matrix"):
-            self._binding.read_normal_force_matrix(self._matrix)
-        return self._matrix.view(self._engine.num_envs, -1, *self._matrix.shape[1:])
+    def _pull(self, quantity: str) -> None:
+        rows = self._buffers[quantity].flatten(0, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            if quantity == "net":
+                self._binding.read_net_normal_forces(rows)
+            else:
+                self._binding.read_normal_force_matrix(rows)
 
-    def _is_stale(self, what: str) -> bool:
-        if self._engine.closed:
-            raise EngineError("contacts: the engine is closed")
-        if self._stamps[what] == self._engine.step_count:
-            return False
-        self._stamps[what] = self._engine.step_count
-        return True
+    def _push(self, quantity: str, mask: Tensor | None) -> None:
+        raise EngineError(f"{self.name} cannot be written")
 
 
 def grid_cell(k: int, spacing: float) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def _motion(joint: Joint, value: float) -> Gf.Matrix4d:
     if joint.kind == "revolute":
         return Gf.Matrix4d(Gf.Rotation(axis, math.degrees(value)), Gf.Vec3d(0.0))
     if joint.kind == "prismatic":
-        return Gf.Matrix4d(Gf.Rotation(), axis * value)
+        return Gf.Matrix4d(1.0).SetTranslate(axis * value)
     return Gf.Matrix4d(1.0)
 
 

@@ -262,6 +262,11 @@ class TestPresets:
         text = json.dumps(dataclasses.asdict(config))
         assert PpoConfig.from_dict(json.loads(text)) == config
 
+    def test_a_preset_of_the_users_own_holds_on_a_cpu_too(self, monkeypatch):
+        monkeypatch.setitem(PRESETS, "Mine-v0", PpoConfig(num_envs=7))
+        assert ppo_preset("mine:Mine-v0", cpu=True).num_envs == 7
+        assert ppo_preset("Other-v0", cpu=True).num_envs < ppo_preset("Other-v0").num_envs
+
     def test_iterations_reach_the_timesteps(self):
         assert PpoConfig(num_envs=10, rollouts=10, timesteps=100).iterations == 1
         assert PpoConfig(num_envs=10, rollouts=10, timesteps=101).iterations == 2
@@ -290,18 +295,63 @@ def test_environment_words():
     }
 
 
-def test_list_prints_one_line_for_each_environment(capsys):
-    assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert any(
-        re.match(r"IsaacCartpole-v0 +observation Box\(4\)  action Box\(1\)", line) for line in lines
+OWN_TASK = """
+from dataclasses import dataclass
+import isaac_gymnasium
+from isaac_gymnasium.envs.cartpole import Cartpole
+from isaac_gymnasium.presets import PRESETS, PpoConfig
+
+@dataclass(kw_only=True)
+class Mine(Cartpole):
+    bonus: float = 0.0
+
+    def get_rewards(self):
+        return {**super().get_rewards(), "bonus": self.bonus + 0.0 * self.robot.dof_pos[:, 0]}
+
+if "Mine-v0" not in isaac_gymnasium.registered_tasks():
+    isaac_gymnasium.register("Mine-v0", Mine)
+PRESETS["Mine-v0"] = PpoConfig(num_envs=8, timesteps=80, rollouts=10, hidden_sizes=(8,))
+"""
+
+
+class TestRealEnvironment:
+    @pytest.fixture(autouse=True)
+    def physics(self):
+        pytest.importorskip("ovphysx")
+
+    def test_list_prints_one_line_for_each_environment(self, capsys):
+        assert main(["list"]) == 0
+        cartpole = r"IsaacCartpole-v0 +observation Box\(4\)  action Box\(1\)"
+        assert any(re.fullmatch(cartpole, line) for line in capsys.readouterr().out.splitlines())
+
+    def test_a_users_own_task_file_trains_and_evaluates(self, user_directory, monkeypatch, capsys):
+        (user_directory / "mine.py").write_text(OWN_TASK)
+        monkeypatch.setitem(PRESETS, "Mine-v0", PpoConfig())  # removed again at the end
+        words = ["--device", "cpu", "--env.bonus", "100"]
+        assert main(["train", "mine:Mine-v0", "--run-dir", "run", *words]) == 0
+        (row,) = rows(Path("run"))
+        assert int(row["environment_steps"]) == 80
+        assert float(row["reward/bonus"]) == 100.0
+        assert main(["evaluate", "run", "--episodes", "2", "--device", "cpu"]) == 0
+        assert re.search(EVALUATION, capsys.readouterr().out)
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--env", "typo=1"], "Cartpole has no parameter 'typo'; it has: .*max_force"),
+            (["--env", "dt=-1"], "dt must be a positive, finite number, got -1"),
+            (["--engine", "typo"], "engine must be 'auto' or one of .* got 'typo'"),
+            (["--device", "typo"], "device must be 'auto', 'cpu' or 'cuda:k', got 'typo'"),
+        ],
     )
+    def test_mistakes_are_one_line(self, words, message, capsys):
+        assert main(["train", "IsaacCartpole-v0", "--num-envs", "8", *words]) == 2
+        error = capsys.readouterr().err
+        assert re.fullmatch(rf"isaac-gymnasium: .*{message}.*\n", error)
 
-
-@pytest.mark.slow
-def test_cartpole_is_solved(capsys):
-    """The preset as it is: a mean return of at least 290 of 300."""
-    pytest.importorskip("ovphysx")
-    assert main(["train", "IsaacCartpole-v0", "--device", "cpu", "--run-dir", "run"]) == 0
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert float(line.split()[2]) >= 290, line
+    @pytest.mark.slow
+    def test_cartpole_is_solved(self, capsys):
+        """With the preset as it is: a mean return of at least 290 of 300."""
+        assert main(["train", "IsaacCartpole-v0", "--device", "cpu", "--run-dir", "run"]) == 0
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert float(line.split()[2]) >= 290, line

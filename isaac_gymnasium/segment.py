@@ -1,0 +1,125 @@
+"""Runs of torch code within a step, recorded as CUDA graphs.
+
+A step of a task is a few hundred small tensor operations, and on a GPU launching them costs more
+than computing them. A `Segment` watches such a run twice, then records it and replays it as one
+launch. It only does so where that is sure to give the same result: the run must not need the engine
+in its middle, nor rebind attributes of the task, nor look at tensor values on the host. What cannot
+be recorded runs as it is, and a log line says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import Engine, Record
+from isaac_gymnasium.task import Task
+
+logger = logging.getLogger("isaac_gymnasium.graphs")
+
+Result = TypeVar("Result")
+_WATCHED_RUNS = 2
+
+
+class Segment(Generic[Result]):
+    """A part of a step that is recorded once it has shown what it does.
+
+    Args:
+        function: Takes no arguments; reads and writes persistent tensors and returns tensors.
+        engine: The engine it works with.
+        task: The task it works with; changing one of its parameters records anew.
+        enabled: Whether to record at all.
+    """
+
+    def __init__(
+        self, function: Callable[[], Result], engine: Engine, task: Task, *, enabled: bool
+    ) -> None:
+        self._function = function
+        self._engine = engine
+        self._task = task
+        self._enabled = enabled and engine.device.type == "cuda"
+        self._forget()
+
+    def _forget(self) -> None:
+        self._runs = 0
+        self._revision = self._task.revision
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._record: Record
+        self._result: Result
+
+    def __call__(self) -> Result:
+        """Runs the function; its tensors are valid until the next call."""
+        if not self._enabled:
+            return self._function()
+        if self._revision != self._task.revision:
+            self._forget()
+        if self._graph is not None:
+            self._engine.prefetch(self._record)
+            self._graph.replay()
+            self._engine.replay(self._record)
+            return self._result
+        self._runs += 1
+        if self._runs <= _WATCHED_RUNS:
+            return self._watch()
+        return self._capture()
+
+    def _watch(self) -> Result:
+        before = _attributes(self._task)
+        with self._engine.record(strict=False) as record:
+            result = self._function()
+        after = _attributes(self._task)
+        rebound = [name for name in after if before.get(name) != after[name]]
+        if record.obstacle:
+            self._give_up(record.obstacle)
+        elif rebound and self._runs == _WATCHED_RUNS:
+            kind = type(self._task).__name__
+            self._give_up(f"{kind}.{rebound[0]} is rebound in a step; change it in place instead")
+        self._record = record
+        return result
+
+    def _capture(self) -> Result:
+        self._engine.prefetch(self._record)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads, PhysX's among them, may go on using CUDA meanwhile.
+            with (
+                self._engine.record(strict=True) as record,
+                torch.cuda.graph(graph, capture_error_mode="thread_local"),
+            ):
+                result = self._function()
+        except Exception as error:
+            self._give_up(str(error).strip().splitlines()[0])
+            return self._function()
+        self._record, self._result, self._graph = record, result, graph
+        graph.replay()
+        return result
+
+    def _give_up(self, why: str) -> None:
+        self._enabled = False
+        logger.warning(
+            "%s: %s runs without a CUDA graph, which is slower: %s",
+            type(self._task).__name__,
+            self._function.__name__.strip("_"),
+            why,
+        )
+
+
+def _attributes(task: Task) -> dict[str, Any]:
+    """What the attributes of a task, and of its helpers, are bound to."""
+    owners: dict[str, object] = {"": task}
+    for name, value in vars(task).items():
+        ours = type(value).__module__.startswith("isaac_gymnasium.engines")
+        if hasattr(value, "__dict__") and not ours and not isinstance(value, (type, Tensor)):
+            owners[f"{name}."] = value
+    bound: dict[str, Any] = {}
+    for prefix, owner in owners.items():
+        for name, value in vars(owner).items():
+            if isinstance(value, Tensor):
+                bound[prefix + name] = id(value)
+            elif value is None or isinstance(value, (bool, int, float, str)):
+                bound[prefix + name] = value
+    return bound
