@@ -126,7 +126,7 @@ def evaluate(env: SkrlWrapper, policy: Policy, *, seed: int) -> Evaluation:
         if success is not None:
             before = torch.zeros_like(running) if successes is None else successes
             successes = torch.where(ended, success, before)
-        pass
+        running &= ~ended
         if step % 32 == 31 and not running.any():
             break
     if running.any():
