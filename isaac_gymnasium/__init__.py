@@ -1,9 +1,9 @@
 """Isaac Sim's parallel scenes as a `gymnasium.vector.VectorEnv`, torch tensors in and out.
 
-    import gymnasium as gym
-    import isaac_gymnasium
+import gymnasium as gym
+import isaac_gymnasium
 
-    envs = gym.make_vec("IsaacFrankaCube-v0", num_envs=2048)
+envs = gym.make_vec("IsaacFrankaCube-v0", num_envs=2048)
 """
 
 from isaac_gymnasium.registration import register, register_all, registered_tasks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -27,7 +27,7 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
         vector_env: The environment of which this is a view.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's declaration)
 
     def __init__(self, task: type[Task] | str, *, device: str = "cpu", **kwargs: Any) -> None:
         self.vector_env = IsaacVectorEnv(

@@ -10,7 +10,7 @@ import abc
 import importlib
 import math
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -83,7 +83,9 @@ class Task(abc.ABC):
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive, finite number, got {value!r}")
         if not isinstance(self.decimation, int) or self.decimation < 1:
-            raise ValueError(f"decimation must be an integer of at least 1, got {self.decimation!r}")
+            raise ValueError(
+                f"decimation must be an integer of at least 1, got {self.decimation!r}"
+            )
         if self.max_episode_steps < 1:
             raise ValueError(
                 f"episode_length_s {self.episode_length_s} is shorter than one step of "
@@ -107,15 +109,15 @@ class Task(abc.ABC):
         """Names and defaults of the keywords this task accepts."""
         return {f.name: f.default for f in fields(cls) if f.init}
 
-    def observation_space(self) -> gym.Space:
+    def observation_space(self) -> gym.Space[Any]:
         """Space of one environment's observation."""
         return gym.spaces.Box(-np.inf, np.inf, (self.num_observations,), np.float32)
 
-    def action_space(self) -> gym.Space:
+    def action_space(self) -> gym.Space[Any]:
         """Space of one environment's action; finite, so that off-policy algorithms apply."""
         return gym.spaces.Box(-1.0, 1.0, (self.num_actions,), np.float32)
 
-    def state_space(self) -> gym.Space | None:
+    def state_space(self) -> gym.Space[Any] | None:
         """Space of `get_states` for a privileged critic, or None where there is none."""
         return None
 
@@ -187,7 +189,7 @@ def find_task(task: type[Task] | str) -> type[Task]:
     return found
 
 
-def make_task(task: type[Task] | str, kwargs: dict[str, object]) -> Task:
+def make_task(task: type[Task] | str, kwargs: dict[str, Any]) -> Task:
     """Makes a task, refusing keywords it does not know.
 
     Raises:

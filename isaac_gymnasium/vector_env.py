@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from isaac_gymnasium.engines import load_engine
 from isaac_gymnasium.random import RandomStreams
 from isaac_gymnasium.segment import Segment
+from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
 
 
@@ -49,7 +50,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         ValueError: If a value makes no sense.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (gymnasium's declaration)
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
 
     def __init__(
         self,
@@ -64,12 +68,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         cuda_graphs: bool = True,
         **kwargs: Any,
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
-            raise ValueError(f"num_envs must be an integer of at least 1, got {num_envs!r}")
+        num_envs = _positive_int("num_envs", num_envs)
         if render_mode is not None:
             raise ValueError(f"render_mode must be None, got {render_mode!r}")
         self.task = make_task(task, kwargs)
-        self.num_envs = int(num_envs)
+        self.num_envs = num_envs
         self.device = resolve_device(device)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
@@ -99,10 +102,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
-                row = {"size": (self.num_envs,), "device": self.device}
-                self.episode_length = torch.zeros(**row, dtype=torch.int64)
-                self._ended = torch.zeros(**row, dtype=torch.bool)
-                self._all = torch.ones(**row, dtype=torch.bool)
+                zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
+                self.episode_length = zeros
+                self._ended = zeros.bool()
+                self._all = ~self._ended
                 self._actions = torch.zeros(self.action_space.shape or (), device=self.device)
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
@@ -125,9 +128,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     @max_episode_steps.setter
     def max_episode_steps(self, steps: int) -> None:
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise ValueError(f"max_episode_steps must be an integer of at least 1, got {steps!r}")
-        self._max_episode_steps = int(steps)
+        self._max_episode_steps = _positive_int("max_episode_steps", steps)
         self.task.revision += 1
 
     # ------------------------------------------------------------------ gymnasium's interface
@@ -144,8 +145,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             seed: An int seeds every environment's own stream, keyed by (seed, environment). A list
                 gives one seed per environment (None leaves that stream running). None goes on with
                 the streams as they are; the first time it draws a seed from the system.
-            options: `{"reset_mask": (N,) bool}`, NumPy or torch, resets only those environments.
-                Not changed.
+            options: Not changed. `"reset_mask"`: (N,) bool, NumPy or torch, resets only those
+                environments. `"stagger"`: True starts the time limits of these episodes at random
+                lengths, so that not all of them are truncated in the same step.
 
         Returns:
             Observations of all environments and the info dict. Rows outside the mask are as the
@@ -156,6 +158,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         with _stepping():
             self._seed(seed, mask)
             self._begin_episodes(mask)
+            if options and options.get("stagger"):
+                lengths = self.rng.integers(0, self.max_episode_steps)
+                self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
             self._has_reset = True
             obs = _clone(self.task.get_observations())
             self._check_observation(obs)
@@ -177,9 +182,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             `final_obs` and `final_info`, dense over all environments: what they were before any
             reset, valid for all rows and different from the rest where `_final_obs` is set.
         """
-        self._require_open()
-        if not self._has_reset:
-            raise gym.error.ResetNeeded("call reset() before step()")
+        self._require_reset()
         with _stepping():
             self._take_actions(actions)
             if self.autoreset_mode == AutoresetMode.DISABLED:
@@ -208,6 +211,106 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         with _stepping():
             state = self.task.get_states()
             return None if state is None else state.clone()
+
+    @property
+    def episode_length_buf(self) -> Tensor:
+        """(N,) int64, steps since each environment's last reset; assigning copies into it.
+
+        The name that rsl_rl knows; random lengths spread the ends of the first episodes.
+        """
+        return self.episode_length
+
+    @episode_length_buf.setter
+    def episode_length_buf(self, lengths: Tensor) -> None:
+        with _stepping():
+            self.episode_length.copy_(lengths)
+
+    def get_state(self) -> State:
+        """Everything the future follows from, as a flat dict of tensors with N rows each.
+
+        Physics, commands, counters, random streams and the task's buffers; `torch.save` keeps it.
+        Taking a state also rewrites it, which drops what engines carry along beside it (about 1e-7
+        in link poses): what follows here and what follows a restore is then bitwise the same.
+        """
+        self._require_reset()
+        with _stepping():
+            return get_state(self)
+
+    def set_state(self, state: State, mask: Tensor | np.ndarray | None = None) -> Observation:
+        """Goes back to a state.
+
+        Args:
+            state: From `get_state` of an environment with the same task and parameters; N rows,
+                or one row that all environments are set to.
+            mask: (N,) bool, the environments to set; None for all.
+
+        Returns:
+            The observations of all environments.
+
+        Raises:
+            ValueError: If the state does not fit; nothing has been changed then.
+        """
+        self._require_open()
+        rows = self._all if mask is None else self._mask("mask", mask)
+        if not self._has_reset and not bool(rows.all()):
+            raise gym.error.ResetNeeded("the first set_state() must set every environment")
+        with _stepping():
+            set_state(self, state, rows)
+            self._has_reset = True
+            observation: Observation = _clone(self.task.get_observations())
+            return observation
+
+    def fork(self, source: int, mask: Tensor | np.ndarray | None = None) -> Observation:
+        """Sets environments to the state of one of them, random streams included.
+
+        Args:
+            source: Index of the environment to copy.
+            mask: (N,) bool, the environments to set; None for all.
+
+        Returns:
+            The observations of all environments.
+        """
+        if not -self.num_envs <= source < self.num_envs:
+            raise ValueError(f"source must be an index below {self.num_envs}, got {source}")
+        row = slice(source, source + 1) if source != -1 else slice(-1, None)
+        return self.set_state({key: rows[row] for key, rows in self.get_state().items()}, mask)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Calls a method of the environment or of its task, or reads an attribute.
+
+        The N environments are one object: what is no sequence of N entries comes N times.
+        """
+        owner = self if hasattr(self, name) else self.task
+        result = getattr(owner, name)
+        if callable(result):
+            result = result(*args, **kwargs)
+        if isinstance(result, (list, tuple)) and len(result) == self.num_envs:
+            return tuple(result)
+        return (result,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Reads an attribute of the environment or of its task; see `call`."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Sets an attribute of the environment or, where that has none of the name, of its task.
+
+        Args:
+            name: Of an attribute that exists.
+            values: One value, or a list or tuple of N equal ones.
+
+        Raises:
+            AttributeError: If there is no such attribute.
+            ValueError: If a list gives different environments different values.
+        """
+        if isinstance(values, (list, tuple)) and len(values) == self.num_envs:
+            if any(value != values[0] for value in values):
+                raise ValueError(f"{name} is shared by all environments, got several values")
+            values = values[0]
+        owner = self if hasattr(self, name) else self.task
+        if not hasattr(owner, name):
+            raise AttributeError(f"neither the environment nor its task has {name!r}")
+        setattr(owner, name, values)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees the simulation."""
@@ -297,20 +400,21 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def _reset_mask(self, options: dict[str, Any] | None) -> Tensor:
         if not options or "reset_mask" not in options:
             return self._all
-        mask = options["reset_mask"]
+        mask = self._mask("reset_mask", options["reset_mask"])
+        if not self._has_reset and not bool(mask.all()):
+            raise gym.error.ResetNeeded("the first reset() must reset every environment")
+        return mask
+
+    def _mask(self, name: str, mask: Tensor | np.ndarray) -> Tensor:
         if isinstance(mask, np.ndarray):
             mask = torch.from_numpy(np.ascontiguousarray(mask))
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
             got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise TypeError(f"reset_mask must be a bool array or tensor, got {got}")
+            raise TypeError(f"{name} must be a bool array or tensor, got {got}")
         if tuple(mask.shape) != (self.num_envs,):
-            raise ValueError(
-                f"reset_mask must have shape ({self.num_envs},), got {tuple(mask.shape)}"
-            )
+            raise ValueError(f"{name} must have shape ({self.num_envs},), got {tuple(mask.shape)}")
         if not bool(mask.any()):
-            raise ValueError("reset_mask must select at least one environment, got none")
-        if not self._has_reset and not bool(mask.all()):
-            raise gym.error.ResetNeeded("the first reset() must reset every environment")
+            raise ValueError(f"{name} must select at least one environment, got none")
         return mask.to(self.device)
 
     def _seed(self, seed: int | Sequence[int | None] | None, mask: Tensor) -> None:
@@ -340,20 +444,31 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _check_observation(self, obs: Observation) -> None:
         """Compares what the task returns with the space it declared."""
-        space = self.single_observation_space
-        parts = (
-            [("observation", space, obs)]
-            if not isinstance(space, gym.spaces.Dict)
-            else [(f"observation[{k!r}]", s, obs[k]) for k, s in space.items()]  # type: ignore[index]
-        )
-        for what, sub, value in parts:
-            shape = (self.num_envs, *(sub.shape or ()))
-            dtype = torch.from_numpy(np.empty(0, sub.dtype)).dtype
+        space, name = self.single_observation_space, type(self.task).__name__
+        spaces, values = {"observation": space}, {"observation": obs}
+        if isinstance(space, gym.spaces.Dict):
+            if not isinstance(obs, dict) or set(obs) != set(space):
+                got = sorted(obs) if isinstance(obs, dict) else type(obs).__name__
+                raise ValueError(
+                    f"{name}.get_observations: must be a dict of {sorted(space)}, got {got}"
+                )
+            spaces = {f"observation[{key!r}]": space[key] for key in space}
+            values = {f"observation[{key!r}]": obs[key] for key in space}
+        for what, value in values.items():
+            shape = (self.num_envs, *(spaces[what].shape or ()))
+            dtype = torch.from_numpy(np.empty(0, spaces[what].dtype)).dtype
+            if not isinstance(value, Tensor):
+                raise ValueError(f"{name}.get_observations: {what} must be a tensor, got {value!r}")
             if tuple(value.shape) != shape or value.dtype != dtype:
                 raise ValueError(
-                    f"{type(self.task).__name__}.get_observations: {what} must be {dtype} of shape "
-                    f"{shape}, got {value.dtype} of shape {tuple(value.shape)}"
+                    f"{name}.get_observations: {what} must be {dtype} of shape {shape}, got "
+                    f"{value.dtype} of shape {tuple(value.shape)}"
                 )
+
+    def _require_reset(self) -> None:
+        self._require_open()
+        if not self._has_reset:
+            raise gym.error.ResetNeeded("call reset() first")
 
     def _require_open(self) -> None:
         if self.closed:
@@ -361,6 +476,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _positive_int(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return int(value)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -394,7 +515,7 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
         raise ValueError(f"autoreset_mode must be one of {names}, got {mode!r}") from error
 
 
-def _bounds(space: gym.Space, device: torch.device) -> tuple[Tensor, Tensor]:
+def _bounds(space: gym.Space[Any], device: torch.device) -> tuple[Tensor, Tensor]:
     if not isinstance(space, gym.spaces.Box) or not space.is_bounded():
         raise TypeError(f"a task's action space must be a finite Box, got {space}")
     low, high = torch.from_numpy(space.low).to(device), torch.from_numpy(space.high).to(device)

@@ -53,8 +53,8 @@ class Record:
     def __init__(self, strict: bool) -> None:
         self.strict = strict
         self.obstacle: str | None = None
-        self.reads: dict[tuple[_View, str], None] = {}
-        self.writes: list[tuple[_View, str, Tensor | None]] = []
+        self.reads: dict[tuple[View, str], None] = {}
+        self.writes: list[tuple[View, str, Tensor | None]] = []
         self.wrenches: dict[RigidBody, Tensor] = {}
 
     def refuse(self, why: str) -> None:
@@ -63,14 +63,16 @@ class Record:
         if self.strict:
             raise NotRecordable(why)
 
-    def read(self, view: _View, quantity: str, fresh: bool) -> None:
+    def read(self, view: View, quantity: str, fresh: bool) -> None:
         """Notes a read; one that has to wait for a write of the same part is an obstacle."""
         self.reads[(view, quantity)] = None
         if fresh:
             return
         written = any(v is view and q in v.STATE for v, q in view.engine._pending)
         if self.strict or (written and quantity not in view.STATE):
-            self.refuse(f"{view.name}.{quantity} is read after the state it follows from is written")
+            self.refuse(
+                f"{view.name}.{quantity} is read after the state it follows from is written"
+            )
 
 
 class Engine(abc.ABC):
@@ -94,32 +96,55 @@ class Engine(abc.ABC):
         self.env_origins: Tensor
         self.closed = False
         self.step_count = 0
-        self._pending: dict[tuple[_View, str], Tensor | None] = {}
+        self._pending: dict[tuple[View, str], Tensor | None] = {}
         self._kinematics_dirty = False
         self._wrenches: dict[RigidBody, Tensor] = {}
         self._record: Record | None = None
+        self._bodies: dict[str, Body] = {}
 
-    @classmethod
-    def prepare(cls) -> None:  # noqa: B027 (most engines have nothing to start)
+    @classmethod  # noqa: B027 (most engines have nothing to start)
+    def prepare(cls) -> None:
         """Starts what has to run before `pxr` is imported; called before the scene is built."""
 
     # ------------------------------------------------------------------ objects of the scene
 
-    @abc.abstractmethod
     def articulation(self, name: str) -> Articulation:
-        """The robot a task added under this name.
+        """The robot a task added under this name; the same object for the same name.
 
         Raises:
             EngineError: If there is none, or the engine found no joints in it.
         """
+        view = self._bodies.get(name)
+        if not isinstance(view, Articulation):
+            view = self._bodies[name] = self._make_articulation(name)
+        return view
 
-    @abc.abstractmethod
     def rigid_body(self, name: str) -> RigidBody:
-        """The rigid body a task added under this name.
+        """The rigid body a task added under this name; the same object for the same name.
 
         Raises:
             EngineError: If there is none.
         """
+        view = self._bodies.get(name)
+        if not isinstance(view, RigidBody):
+            view = self._bodies[name] = self._make_rigid_body(name)
+        return view
+
+    def bodies(self) -> list[Body]:
+        """Every robot and every free rigid body of the scene, in the order of the scene."""
+        articulations, rigid_bodies = self.scene.bodies()
+        return [
+            *(self.articulation(name) for name in articulations),
+            *(self.rigid_body(name) for name in rigid_bodies),
+        ]
+
+    @abc.abstractmethod
+    def _make_articulation(self, name: str) -> Articulation:
+        """Binds a robot."""
+
+    @abc.abstractmethod
+    def _make_rigid_body(self, name: str) -> RigidBody:
+        """Binds a rigid body."""
 
     @abc.abstractmethod
     def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> Contacts:
@@ -222,12 +247,12 @@ class Engine(abc.ABC):
     def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
         """Applies (N, 6) force at the body's origin and torque, world frame, for one step."""
 
-    def _synchronize(self) -> None:
+    def _synchronize(self) -> None:  # noqa: B027 (an engine on the CPU has nothing to wait for)
         """Waits until the tensors may be touched by the engine; called once before a batch."""
 
     # ------------------------------------------------------------------ the write batch
 
-    def _queue(self, view: _View, quantity: str, mask: Tensor | None) -> None:
+    def _queue(self, view: View, quantity: str, mask: Tensor | None) -> None:
         """Notes that rows of a buffer have to reach the engine."""
         key = (view, quantity)
         if mask is not None and key in self._pending:
@@ -246,7 +271,7 @@ class Engine(abc.ABC):
         self._pending.clear()
 
 
-class _View(abc.ABC):
+class View(abc.ABC):
     """One kind of object in every environment, and its quantities."""
 
     STATE: ClassVar[frozenset[str]]
@@ -291,9 +316,7 @@ class _View(abc.ABC):
         if mask is None:
             buffer.copy_(values)
         else:
-            torch.where(
-                mask.view(-1, *([1] * (buffer.dim() - 1))), values, buffer, out=buffer
-            )
+            torch.where(mask.view(-1, *([1] * (buffer.dim() - 1))), values, buffer, out=buffer)
         if quantity in self.STATE:
             self._writes += 1
         self.engine._queue(self, quantity, mask)
@@ -317,7 +340,7 @@ class _View(abc.ABC):
         """Writes the buffer's rows (all, or those of the (N,) bool mask) to the engine."""
 
 
-class _Body(_View):
+class Body(View):
     """A view of something with physical properties. They change rarely and may live on the host."""
 
     @abc.abstractmethod
@@ -333,7 +356,7 @@ class _Body(_View):
         """Changes a physical property, in the environments of the (N,) bool mask or in all."""
 
 
-class Articulation(_Body):
+class Articulation(Body):
     """A robot in every environment.
 
     Attributes:
@@ -456,7 +479,7 @@ class Articulation(_Body):
         self._set("root_vel", vel, mask)
 
 
-class RigidBody(_Body):
+class RigidBody(Body):
     """A free rigid body in every environment."""
 
     STATE = frozenset({"pose", "vel"})
@@ -486,7 +509,7 @@ class RigidBody(_Body):
         self.engine._wrenches[self] = torch.cat((force, torque), dim=-1)
 
 
-class Contacts(_View):
+class Contacts(View):
     """Contact forces on B bodies in every environment.
 
     Both are normal forces in the world frame, averaged over the last physics step, in N.

@@ -24,7 +24,14 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.engines import _physx_runtime as runtime
-from isaac_gymnasium.engines.base import Articulation, Contacts, Engine, EngineError, RigidBody
+from isaac_gymnasium.engines.base import (
+    Articulation,
+    Body,
+    Contacts,
+    Engine,
+    EngineError,
+    RigidBody,
+)
 
 if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
@@ -109,9 +116,9 @@ class PhysxEngine(Engine):
             try:
                 self._physx.wait_task(self._physx.clone(ENV_0, targets, anchor_transforms=anchors))
             except (RuntimeError, TaskError) as error:
-                raise EngineError(f"{ENV_0}: cloning it {len(targets)} times failed: {error}") from (
-                    error
-                )
+                raise EngineError(
+                    f"{ENV_0}: cloning it {len(targets)} times failed: {error}"
+                ) from (error)
         self._physx.warmup()
         self._physx.wait_all()
         # No step has passed yet, so nothing is lost by telling of what loading overflowed.
@@ -140,10 +147,10 @@ class PhysxEngine(Engine):
 
     # ------------------------------------------------------------------ Engine
 
-    def articulation(self, name: str) -> PhysxArticulation:
+    def _make_articulation(self, name: str) -> PhysxArticulation:
         return PhysxArticulation(self, name)
 
-    def rigid_body(self, name: str) -> PhysxRigidBody:
+    def _make_rigid_body(self, name: str) -> PhysxRigidBody:
         from pxr import UsdPhysics
 
         from isaac_gymnasium.scene.builder import ENV_0
@@ -307,21 +314,23 @@ def _describe(tensor: Tensor) -> Any:
     return described
 
 
-class _PhysxView:
+class _PhysxBody(Body):
     """Moves the quantities of a view through bindings, made when first needed."""
 
     _TYPES: ClassVar[dict[str, str]]
     _PROPERTIES: ClassVar[dict[str, str]]
 
     engine: PhysxEngine
-    name: str
-    _buffers: dict[str, Tensor]
+
+    def __init__(self, engine: PhysxEngine, name: str) -> None:
+        super().__init__(engine, name)
+        self._bindings: dict[str, _Binding] = {}
+        self._properties: dict[str, tuple[_Binding, Tensor]] = {}
 
     def _bind(self, quantity: str) -> _Binding:
-        bindings: dict[str, _Binding] = self.__dict__.setdefault("_bindings", {})
-        if quantity not in bindings:
-            bindings[quantity] = self.engine.bind(self.name, self._TYPES[quantity])
-        return bindings[quantity]
+        if quantity not in self._bindings:
+            self._bindings[quantity] = self.engine.bind(self.name, self._TYPES[quantity])
+        return self._bindings[quantity]
 
     def _allocate(self, quantity: str) -> Tensor:
         shape = self._bind(quantity).shape
@@ -334,15 +343,14 @@ class _PhysxView:
         self._bind(quantity).write(self._buffers[quantity], mask)
 
     def _property(self, name: str) -> tuple[_Binding, Tensor]:
-        cache: dict[str, tuple[_Binding, Tensor]] = self.__dict__.setdefault("_cache", {})
         if name not in self._PROPERTIES:
             raise ValueError(f"no property {name!r}, have {sorted(self._PROPERTIES)}")
-        if name not in cache:
+        if name not in self._properties:
             binding = self.engine.bind(self.name, self._PROPERTIES[name])
             values = torch.zeros(binding.shape, dtype=torch.float32)
             binding.read(values)
-            cache[name] = (binding, values)
-        return cache[name]
+            self._properties[name] = (binding, values)
+        return self._properties[name]
 
     def get_property(self, name: str) -> Tensor:
         return self._property(name)[1].clone()
@@ -358,14 +366,14 @@ class _PhysxView:
         binding.write(cached, mask)
 
 
-class PhysxArticulation(_PhysxView, Articulation):
+class PhysxArticulation(_PhysxBody, Articulation):
     """A robot."""
 
     _TYPES = _ARTICULATION
     _PROPERTIES = _ARTICULATION_PROPERTIES
 
     def __init__(self, engine: PhysxEngine, name: str) -> None:
-        Articulation.__init__(self, engine, name)
+        super().__init__(engine, name)
         binding = self._bind("dof_pos").binding
         self.dof_names = list(binding.dof_names)
         self.link_names = list(binding.body_names)
@@ -391,14 +399,14 @@ class PhysxArticulation(_PhysxView, Articulation):
         self._bind(quantity).read(buffer)
 
 
-class PhysxRigidBody(_PhysxView, RigidBody):
+class PhysxRigidBody(_PhysxBody, RigidBody):
     """A free rigid body."""
 
     _TYPES: ClassVar[dict[str, str]] = {**_RIGID_BODY, "wrench": "RIGID_BODY_WRENCH"}
     _PROPERTIES = _RIGID_BODY_PROPERTIES
 
     def __init__(self, engine: PhysxEngine, name: str) -> None:
-        RigidBody.__init__(self, engine, name)
+        super().__init__(engine, name)
         self._bind("pose")
 
     def _pull(self, quantity: str) -> None:
@@ -412,7 +420,7 @@ class PhysxContacts(Contacts):
     def __init__(self, engine: PhysxEngine, bodies: Sequence[str], filters: Sequence[str]) -> None:
         from isaac_gymnasium.scene.builder import ENV_ROOT
 
-        Contacts.__init__(self, engine, f"contacts of {list(bodies)}")
+        super().__init__(engine, f"contacts of {list(bodies)}")
         n, b, f = engine.num_envs, len(bodies), len(filters)
         patterns = [
             name if name.startswith("/") else f"{ENV_ROOT}/env_{k}/{name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -106,9 +106,12 @@ class FrankaCube(Task):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
 
-    def action_space(self) -> gym.Space:
-        size = 7 if self.control_mode == "ee" else 8
-        return gym.spaces.Box(-1.0, 1.0, (size,), np.float32)
+    @property
+    def _action_size(self) -> int:
+        return 7 if self.control_mode == "ee" else 8
+
+    def action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Box(-1.0, 1.0, (self._action_size,), np.float32)
 
     def physics_settings(self) -> PhysicsSettings:
         return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
@@ -140,7 +143,7 @@ class FrankaCube(Task):
         self.tcp_offset = torch.tensor((0.0, 0.0, TCP_OFFSET), device=self.device)
         self.home = self.robot.dof_pos[0].clone()
         self.targets = self.home.repeat(self.num_envs, 1)
-        self.actions = torch.zeros(self.num_envs, self.action_space().shape[0], device=self.device)
+        self.actions = torch.zeros(self.num_envs, self._action_size, device=self.device)
 
     def pre_physics_step(self, actions: Tensor) -> None:
         self.actions.copy_(actions)
@@ -156,8 +159,9 @@ class FrankaCube(Task):
 
     def _inverse_kinematics(self, arm: Tensor, actions: Tensor) -> Tensor:
         rotation = self.robot.link_pose[:, self.hand, 3:7]
-        arm_of_force = quat_rotate(rotation, (self.tcp_offset - self.hand_center).expand_as(rotation[:, :3]))
-        jacobian = shift_jacobian(self.robot.link_jacobian(self.hand)[:, :, :7], arm_of_force)
+        # The Jacobian is that of the hand's centre of mass.
+        offset = quat_rotate(rotation, self.tcp_offset - self.hand_center)
+        jacobian = shift_jacobian(self.robot.link_jacobian(self.hand)[:, :, :7], offset)
         error = torch.cat(
             (self.position_scale * actions[:, :3], self.rotation_scale * actions[:, 3:6]), dim=-1
         )
@@ -167,7 +171,7 @@ class FrankaCube(Task):
     def fingertip_position(self) -> Tensor:
         """(N, 3) point between the fingertips, environment frame, m."""
         pose = self.robot.link_pose[:, self.hand]
-        offset = quat_rotate(pose[:, 3:7], self.tcp_offset.expand_as(pose[:, :3]))
+        offset = quat_rotate(pose[:, 3:7], self.tcp_offset)
         return pose[:, :3] + offset - self.engine.env_origins
 
     def cube_position(self) -> Tensor:

@@ -235,6 +235,22 @@ class Scene:
 
     # ------------------------------------------------------------------ what an engine needs
 
+    def bodies(self) -> tuple[list[str], list[str]]:
+        """Names of the robots and of the free, not kinematic, rigid bodies of the environment."""
+        robots: list[str] = []
+        rigid_bodies: list[str] = []
+        prims = iter(Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0)))
+        for prim in prims:
+            name = str(prim.GetPath()).removeprefix(f"{ENV_0}/")
+            if prim.HasAPI(UsdPhysics.ArticulationRootAPI):
+                robots.append(name)
+                prims.PruneChildren()
+            elif prim.HasAPI(UsdPhysics.RigidBodyAPI):
+                if not UsdPhysics.RigidBodyAPI(prim).GetKinematicEnabledAttr().Get():
+                    rigid_bodies.append(name)
+                prims.PruneChildren()
+        return robots, rigid_bodies
+
     @property
     def num_bodies(self) -> int:
         """Rigid bodies, robot links included, in one environment."""

@@ -242,7 +242,9 @@ class Robot:
             by_child[joint.child] = joint
         loose = [n for n in names[1:] if n not in by_child]
         if loose or (names and names[0] in by_child):
-            raise ValueError(f"robot: the joints must form one tree from {names[0]}, loose: {loose}")
+            raise ValueError(
+                f"robot: the joints must form one tree from {names[0]}, loose: {loose}"
+            )
         object.__setattr__(self, "by_child", by_child)
 
     @property

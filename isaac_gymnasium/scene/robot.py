@@ -77,9 +77,7 @@ def author_robot(
         _author_joint(stage, path, joint)
 
 
-def default_link_poses(
-    robot: Robot, position: Vec3, orientation: Quat
-) -> dict[str, Gf.Matrix4d]:
+def default_link_poses(robot: Robot, position: Vec3, orientation: Quat) -> dict[str, Gf.Matrix4d]:
     """Forward kinematics at the default joint positions: link name to root-relative pose."""
     poses = {robot.links[0].name: _pose(position, orientation)}
 

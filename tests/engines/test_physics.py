@@ -270,9 +270,7 @@ def test_a_ball_bounces_back_as_its_restitution_says(start: Start) -> None:
     scene = Scene(env_spacing=3.0)
     bouncy = Material(restitution=0.8)
     scene.add_ground(material=bouncy)
-    scene.add_rigid_body(
-        "Ball", sphere(0.1, material=bouncy), mass=0.2, position=(0.0, 0.0, 1.1)
-    )
+    scene.add_rigid_body("Ball", sphere(0.1, material=bouncy), mass=0.2, position=(0.0, 0.0, 1.1))
     engine = start(scene)
     ball = engine.rigid_body("Ball")
     highest, was_down = 0.0, False

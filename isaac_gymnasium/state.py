@@ -1,0 +1,109 @@
+"""Saving and restoring everything an environment's future follows from.
+
+A state is a flat dict of tensors, one row an environment: physics, commands, counters, random
+streams and the task's buffers. `torch.save(state, file)` keeps it, and
+`torch.load(file, weights_only=True)` brings it back, in another process too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import Articulation, Body, Engine
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.vector_env import IsaacVectorEnv
+
+State = dict[str, Tensor]
+
+_COMMANDS = ("dof_targets", "dof_velocity_targets", "dof_efforts")
+_ORIGIN = "env_origins"
+
+
+def get_state(env: IsaacVectorEnv) -> State:
+    """Copies of every row; see `IsaacVectorEnv.get_state`."""
+    state = {_ORIGIN: env.engine.env_origins.clone()}
+    state |= {key: tensor.clone() for key, tensor in _buffers(env)}
+    bodies = list(_quantities(env.engine))
+    state |= {f"{b.name}/{q}": b._get(q).clone() for b, q in bodies}
+    # Engines carry more than their state from step to step: rounding in link poses, contacts of
+    # the last step. Writing the state drops it, here as in a later restore, so that both go on
+    # alike.
+    for body, quantity in bodies:
+        body._set(quantity, state[f"{body.name}/{quantity}"], None)
+    return state
+
+
+def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
+    """Writes rows of a state back; see `IsaacVectorEnv.set_state`.
+
+    Raises:
+        ValueError: If the state is not one of such an environment.
+    """
+    here = {key: tensor.shape[1:] for key, tensor in _buffers(env)}
+    here |= {f"{b.name}/{q}": b._get(q).shape[1:] for b, q in _quantities(env.engine)}
+    here[_ORIGIN] = env.engine.env_origins.shape[1:]
+    for problem, keys in (
+        ("lacks", here.keys() - state.keys()),
+        ("has", state.keys() - here.keys()),
+    ):
+        if keys:
+            raise ValueError(f"not a state of this environment: it {problem} {sorted(keys)[0]!r}")
+    for key, shape in here.items():
+        rows = tuple(state[key].shape)
+        if rows[1:] != tuple(shape) or rows[0] not in (1, env.num_envs):
+            raise ValueError(
+                f"state {key!r} must have shape ({env.num_envs}, *{tuple(shape)}) or one row, "
+                f"got {rows}"
+            )
+    device = env.device
+    rows_of = {
+        key: tensor.to(device).expand(env.num_envs, *here[key]) for key, tensor in state.items()
+    }
+    for key, tensor in _buffers(env):
+        tensor.copy_(torch.where(_column(mask, tensor), rows_of[key].to(tensor.dtype), tensor))
+    shift = env.engine.env_origins - rows_of[_ORIGIN]
+    for body, quantity in _quantities(env.engine):
+        values = rows_of[f"{body.name}/{quantity}"]
+        if quantity in ("pose", "root_pose"):
+            values = torch.cat((values[:, :3] + shift, values[:, 3:]), dim=-1)
+        body._set(quantity, values.contiguous(), mask)
+
+
+def _column(mask: Tensor, like: Tensor) -> Tensor:
+    return mask.view(-1, *([1] * (like.dim() - 1)))
+
+
+def _quantities(engine: Engine) -> Iterator[tuple[Body, str]]:
+    """State and commands of every body in the scene, whether or not the task looks at it."""
+    for body in engine.bodies():
+        quantities = sorted(body.STATE)
+        if isinstance(body, Articulation):
+            if body.fixed_base:
+                quantities = ["dof_pos", "dof_vel"]
+            quantities += _COMMANDS
+        yield from ((body, quantity) for quantity in quantities)
+
+
+def _buffers(env: IsaacVectorEnv) -> Iterator[tuple[str, Tensor]]:
+    """Per-environment tensors of the loop, the random streams, the task and its helpers."""
+    yield "episode_length", env.episode_length
+    yield "ended", env._ended
+    for name in ("seed", "stream", "episode"):
+        yield f"random/{name}", getattr(env.rng, name)
+    owners = {"task": env.task} | {
+        f"task.{name}": value
+        for name, value in vars(env.task).items()
+        if hasattr(value, "__dict__") and not isinstance(value, (type, Tensor, Body, Engine))
+    }
+    seen = {id(env.episode_length)}
+    for prefix, owner in owners.items():
+        for name, value in vars(owner).items():
+            rows = isinstance(value, Tensor) and value.dim() and len(value) == env.num_envs
+            if rows and id(value) not in seen:
+                seen.add(id(value))
+                yield f"{prefix}/{name}", value

@@ -1,0 +1,149 @@
+"""A state holds everything the future follows from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+import torch
+
+import isaac_gymnasium  # noqa: F401 (registers the IDs)
+
+IDS = ["IsaacCartpole-v0", "IsaacFrankaCube-v0"]
+N = 8
+
+
+def make(id: str, device: torch.device, **kwargs: Any) -> Any:
+    return gym.make_vec(id, num_envs=N, device=str(device), episode_length_s=0.6, **kwargs)
+
+
+def actions_of(env: Any, steps: int, seed: int = 0) -> torch.Tensor:
+    shape = (steps, env.num_envs, *env.single_action_space.shape)
+    actions = torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    actions[..., -1] = -1.0  # the gripper closes
+    return actions.to(env.device)
+
+
+def play(env: Any, actions: torch.Tensor) -> list[torch.Tensor]:
+    steps = [env.step(a)[:4] for a in actions]
+    return [torch.stack([step[i] for step in steps]) for i in range(4)]
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+@pytest.mark.parametrize("id", IDS)
+def test_restore_and_replay_is_bit_equal(id: str, mode: str, device: torch.device) -> None:
+    env = make(id, device, autoreset_mode=mode)
+    env.reset(seed=1, options={"stagger": True})
+    before, after = actions_of(env, 30), actions_of(env, 60, seed=1)
+    play(env, before)
+    state = env.get_state()
+    first = play(env, after)
+    assert bool((first[2] | first[3]).any()), "the replay should contain resets"
+    for _ in range(2):
+        env.set_state(state)
+        for a, b in zip(first, play(env, after), strict=True):
+            assert torch.equal(a, b)
+    env.close()
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_rows_outside_the_mask_go_on_as_if_nothing_happened(id: str, device: torch.device) -> None:
+    env = make(id, device)
+    env.reset(seed=1)
+    play(env, actions_of(env, 10))
+    past = env.get_state()
+    play(env, actions_of(env, 10, seed=2))
+    now, future = env.get_state(), actions_of(env, 40, seed=3)
+    undisturbed = play(env, future)
+    env.set_state(now)
+    mask = torch.arange(N, device=env.device) < 4
+    env.set_state(past, mask)
+    mixed = play(env, future)
+    env.set_state(past)
+    replayed = play(env, future)
+    for a, b, c in zip(undisturbed, mixed, replayed, strict=True):
+        assert torch.equal(a[:, 4:], b[:, 4:])
+        assert torch.equal(c[:, :4], b[:, :4])
+    env.close()
+
+
+@pytest.mark.parametrize(("id", "tolerance"), [(IDS[0], 1e-4), (IDS[1], 1e-2)])
+def test_forks_of_one_environment_have_equal_futures(
+    id: str, tolerance: float, device: torch.device
+) -> None:
+    env = make(id, device)
+    env.reset(seed=1)
+    play(env, actions_of(env, 20))
+    env.fork(3)
+    future = actions_of(env, 40, seed=2)[:, :1].expand(-1, N, -1)
+    for values in play(env, future):
+        # On the CPU the cells stand at different places, which rounds differently.
+        limit = tolerance if device.type == "cpu" else 1e-5
+        spread = (values.float() - values[:, :1].float()).abs().max()
+        assert float(spread) <= limit
+    env.close()
+
+
+RESUME = """
+import sys, torch, gymnasium as gym, isaac_gymnasium
+torch.set_num_threads(1)
+file, id = sys.argv[1:3]
+saved = torch.load(file, weights_only=True)
+env = gym.make_vec(id, num_envs=8, device="cpu", episode_length_s=0.6)
+env.set_state(saved["state"])
+for actions, expected in zip(saved["actions"], saved["observations"]):
+    assert torch.equal(env.step(actions)[0], expected)
+"""
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_rollout_is_resumed_from_a_file_in_another_process(id: str, tmp_path: Path) -> None:
+    env = make(id, torch.device("cpu"))
+    env.reset(seed=4)
+    play(env, actions_of(env, 25))
+    state, actions = env.get_state(), actions_of(env, 40, seed=5)
+    observations = play(env, actions)[0]
+    file = tmp_path / "state.pt"
+    torch.save({"state": state, "actions": actions, "observations": observations}, file)
+    env.close()
+    done = subprocess.run(
+        [sys.executable, "-c", RESUME, str(file), id], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
+    env, other = make(IDS[0], torch.device("cpu")), make(IDS[1], torch.device("cpu"))
+    env.reset(seed=1)
+    other.reset(seed=1)
+    state = env.get_state()
+    obs = env.set_state(state)
+    with pytest.raises(ValueError, match=r"not a state of this environment: it lacks 'task/effor"):
+        env.set_state(other.get_state())
+    with pytest.raises(ValueError, match=r"'Robot/dof_pos' must have shape \(8, \*\(2,\)\)"):
+        env.set_state({**state, "Robot/dof_pos": torch.zeros(3, 2)})
+    with pytest.raises(ValueError, match="source must be an index below 8, got 8"):
+        env.fork(8)
+    with pytest.raises(TypeError, match="mask must be a bool"):
+        env.set_state(state, torch.arange(N))
+    assert torch.equal(env.set_state(state), obs)
+    env.close()
+    other.close()
+
+
+def test_staggered_episodes_do_not_end_together(device: torch.device) -> None:
+    env = make(IDS[1], device)
+    env.reset(seed=3, options={"stagger": True})
+    lengths = env.episode_length_buf
+    assert lengths.unique().numel() > 4
+    assert 0 <= int(lengths.min()) <= int(lengths.max()) < env.max_episode_steps
+    env.episode_length_buf = torch.arange(N)
+    assert env.episode_length_buf is lengths
+    truncated = play(env, actions_of(env, env.max_episode_steps))[3]
+    first = truncated.int().argmax(0).cpu()
+    assert torch.equal(first, env.max_episode_steps - 1 - torch.arange(N))
+    env.close()
