@@ -87,6 +87,7 @@ class PhysxEngine(Engine):
         self.env_origins = torch.nn.functional.pad(self.env_origins, (0, 1))
         self._views: list[Any] = []
         self._overflows: set[str] = set()
+        self._event = torch.cuda.Event() if device.type == "cuda" else None
         self._physx = runtime.start(num_envs, device)
         try:
             self._open(scene, cells)
@@ -178,15 +179,14 @@ class PhysxEngine(Engine):
             self._physx.update_articulations_kinematic()
 
     def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
-        buffer = body._command("wrench")
-        buffer[:, :6].copy_(wrench)
-        buffer[:, 6:].copy_(body.pose[:, :3])
-        self._synchronize()
-        body._push("wrench", None)
+        assert isinstance(body, PhysxRigidBody)
+        body.apply(wrench)
 
     def _synchronize(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()
+        # An event: waiting for a stream is among the syncs that torch can be told to refuse.
+        if self._event is not None:
+            self._event.record(torch.cuda.current_stream(self.device))
+            self._event.synchronize()
 
     def _destroy(self) -> None:
         for view in self._views:
@@ -235,6 +235,13 @@ class PhysxEngine(Engine):
         bound = _Binding(self, binding)
         self._views.append(bound)
         return bound
+
+    def is_weightless(self, name: str) -> bool:
+        """Whether gravity was authored to leave a body alone."""
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        prim = self.scene.stage.GetPrimAtPath(f"{ENV_0}/{name}")
+        return bool(prim.GetAttribute("physxRigidBody:disableGravity").Get())
 
     def _names(self) -> list[str]:
         from isaac_gymnasium.scene.builder import ENV_0
@@ -409,9 +416,26 @@ class PhysxRigidBody(_PhysxBody, RigidBody):
         super().__init__(engine, name)
         self._bind("pose")
 
-    def _pull(self, quantity: str) -> None:
-        if quantity != "wrench":
-            super()._pull(quantity)
+    def apply(self, wrench: Tensor) -> None:
+        """Applies (N, 6) force at the body's origin and torque during the next physics step.
+
+        Raises:
+            EngineError: On a GPU, if gravity is disabled for the body.
+        """
+        if self.engine.device.type == "cuda" and self.engine.is_weightless(self.name):
+            raise EngineError(
+                f"{self.name}: on a GPU, PhysX lets gravity act on a body that a force is applied "
+                "to, although it is disabled for this body; leave disable_gravity off and apply "
+                "the weight as a force instead"
+            )
+        if "wrench" not in self._buffers:
+            self._buffers["wrench"] = self._allocate("wrench")
+        position = torch.empty_like(self.pose)
+        self.engine._synchronize()
+        self._bind("pose").read(position)
+        self._buffers["wrench"].copy_(torch.cat((wrench, position[:, :3]), dim=-1))
+        self.engine._synchronize()
+        self._push("wrench", None)
 
 
 class PhysxContacts(Contacts):

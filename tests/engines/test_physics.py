@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from isaac_gymnasium.engines import Engine, load_engine
+from isaac_gymnasium.engines import Engine, EngineError, load_engine
 from isaac_gymnasium.robots.franka import HAND, franka
 from isaac_gymnasium.scene import Joint, Link, Material, Robot, box, box_inertial, sphere
 from isaac_gymnasium.scene.builder import Scene
@@ -233,18 +233,36 @@ def test_contacts_carry_the_weight_of_what_rests(start: Start) -> None:
     assert float(matrix[:, 0, 1].abs().max()) == 0.0
 
 
-def test_a_force_accelerates_by_newtons_second_law(start: Start) -> None:
+def test_a_wrench_accelerates_by_newtons_second_law(start: Start) -> None:
+    mass, radius, time = 0.4, 0.1, 12 * DT
     scene = Scene(env_spacing=2.0)
-    scene.add_rigid_body("Ball", sphere(0.1), mass=0.4, disable_gravity=True)
+    scene.add_rigid_body("Ball", sphere(radius), mass=mass, position=(0.0, 0.0, 20.0))
     engine = start(scene)
     ball = engine.rigid_body("Ball")
     force = torch.tensor([[1.0, -2.0, 0.5]], device=engine.device).expand(3, 3)
-    ball.apply_wrench(force, torch.zeros_like(force))
+    torque = torch.tensor([[0.0, 0.004, 0.0]], device=engine.device).expand(3, 3)
+    ball.apply_wrench(force, torque)
     engine.step(12)
-    torch.testing.assert_close(ball.vel[:, :3], force / 0.4 * 12 * DT, rtol=1e-3, atol=1e-5)
-    before = ball.vel.clone()
+    gravity = torch.tensor([0.0, 0.0, -GRAVITY], device=engine.device)
+    expected = (force / mass + gravity) * time
+    torch.testing.assert_close(ball.vel[:, :3], expected, rtol=1e-3, atol=1e-5)
+    spin = torque / (0.4 * mass * radius**2) * time
+    torch.testing.assert_close(ball.vel[:, 3:], spin, rtol=1e-3, atol=1e-5)
     engine.step(12)
-    torch.testing.assert_close(ball.vel, before, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ball.vel[:, :3], expected + gravity * time, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_force_on_a_weightless_body_is_refused_where_physx_would_add_gravity() -> None:
+    scene = Scene(env_spacing=2.0)
+    scene.add_rigid_body("Ball", sphere(0.1), mass=0.4, disable_gravity=True)
+    engine = load_engine("auto")(scene, 2, DT, torch.device("cuda:0"))
+    zero = torch.zeros(2, 3, device="cuda:0")
+    engine.rigid_body("Ball").apply_wrench(zero, zero)
+    with pytest.raises(EngineError, match="Ball: on a GPU, PhysX lets gravity act"):
+        engine.step()
+    engine.close()
 
 
 def test_a_joint_effort_lasts_until_it_is_set_again(start: Start) -> None:
