@@ -230,7 +230,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
         Physics, commands, counters, random streams and the task's buffers; `torch.save` keeps it.
         Taking a state also rewrites it, which drops what engines carry along beside it (about 1e-7
-        in link poses): what follows here and what follows a restore is then bitwise the same.
+        in link poses): what follows here and what follows a restore is then bitwise the same. Not
+        so with lasting contacts on engine `physx`: PhysX keeps their history out of reach, and a
+        restored future drifts from the original from rounding on.
         """
         self._require_reset()
         with _stepping():
