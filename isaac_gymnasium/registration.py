@@ -22,6 +22,10 @@ def register(id: str, task: type[Task] | str) -> None:
     if not isinstance(task, str):
         if not (isinstance(task, type) and issubclass(task, Task)):
             raise TypeError(f"task must be a subclass of Task or 'module:Class', got {task!r}")
+        if "." in task.__qualname__:
+            raise TypeError(
+                f"{task.__qualname__} must stand at the top level of its module, to be found again"
+            )
         task = f"{task.__module__}:{task.__qualname__}"
     gym.register(
         id=id,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import abc
 import importlib
 import math
+import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -78,11 +80,8 @@ class Task(abc.ABC):
 
     def __post_init__(self) -> None:
         """Refuses lengths and times that are not positive and finite."""
-        for name in ("env_spacing", "episode_length_s", "dt"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive, finite number, got {value!r}")
-        if not isinstance(self.decimation, int) or self.decimation < 1:
+        self.require(positive=("env_spacing", "episode_length_s", "dt"))
+        if not isinstance(self.decimation, numbers.Integral) or self.decimation < 1:
             raise ValueError(
                 f"decimation must be an integer of at least 1, got {self.decimation!r}"
             )
@@ -91,6 +90,21 @@ class Task(abc.ABC):
                 f"episode_length_s {self.episode_length_s} is shorter than one step of "
                 f"{self.step_dt} s"
             )
+
+    def require(self, *, positive: Sequence[str] = (), non_negative: Sequence[str] = ()) -> None:
+        """Checks parameters by name; for the `__post_init__` of a task.
+
+        Raises:
+            ValueError: Naming the first that is no finite number of the wanted sign.
+        """
+        for name in (*positive, *non_negative):
+            value = getattr(self, name)
+            real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if not (
+                real and math.isfinite(value) and value >= 0 and (value or name not in positive)
+            ):
+                sign = "positive" if name in positive else "non-negative"
+                raise ValueError(f"{name} must be a {sign}, finite number, got {value!r}")
 
     # ------------------------------------------------------------------ derived parameters
 
@@ -181,6 +195,8 @@ def find_task(task: type[Task] | str) -> type[Task]:
     found: object = task
     if isinstance(task, str):
         module, _, attribute = task.partition(":")
+        if not (module and attribute):
+            raise TypeError(f"task must be given as 'module:Class', got {task!r}")
         found = getattr(importlib.import_module(module), attribute)
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise TypeError(f"task must be a dataclass derived from Task, got {found!r}")

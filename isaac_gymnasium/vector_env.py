@@ -86,7 +86,6 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.state_space = self.task.state_space()
-        self._action_low, self._action_high = _bounds(self.single_action_space, self.device)
         self._start(engine)
 
     def _start(self, engine: str) -> None:
@@ -102,6 +101,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
+                self._action_low, self._action_high = _bounds(self.single_action_space, self.device)
                 zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
                 self.episode_length = zeros
                 self._ended = zeros.bool()
@@ -162,9 +162,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 lengths = self.rng.integers(0, self.max_episode_steps)
                 self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
             self._has_reset = True
-            obs = _clone(self.task.get_observations())
+            obs = self.task.get_observations()
             self._check_observation(obs)
-            return obs, {name: value.clone() for name, value in self.task.get_extras().items()}
+            return _clone(obs), {
+                name: value.clone() for name, value in self.task.get_extras().items()
+            }
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -195,15 +197,15 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._restart(step["restart"])
             result = _clone({**step, **self._observe()})
 
-        log = {f"reward/{name}": mean for name, mean in result["log"].items()}
-        info: dict[str, Any] = {**result["extras"], "log": log}
-        if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
-            if self.state_space is not None:
-                info["final_state"] = result["final_state"]
-            info["_final_obs"] = result["restart"]
-            info["_final_info"] = result["restart"].clone()
-        return result["obs"], result["reward"], result["terminated"], result["truncated"], info
+            log = {f"reward/{name}": mean for name, mean in result["log"].items()}
+            info: dict[str, Any] = {**result["extras"], "log": log}
+            if self.autoreset_mode == AutoresetMode.SAME_STEP:
+                info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
+                if self.state_space is not None:
+                    info["final_state"] = result["final_state"]
+                info["_final_obs"] = result["restart"]
+                info["_final_info"] = result["restart"].clone()
+            return result["obs"], result["reward"], result["terminated"], result["truncated"], info
 
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
@@ -326,7 +328,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def _take_actions(self, actions: Tensor | np.ndarray) -> None:
         expected = self.action_space.shape
         if isinstance(actions, np.ndarray):
-            actions = torch.from_numpy(np.ascontiguousarray(actions))
+            actions = torch.from_numpy(np.array(actions))  # torch warns of read-only arrays
         elif not isinstance(actions, Tensor):
             raise TypeError(
                 f"actions must be a torch tensor or a NumPy array, got {type(actions).__name__}"
@@ -358,18 +360,20 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.rng.begin(self.episode_length)
         terminated = task.get_terminations().clone()
         truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
-        terms = task.get_rewards()
-        reward = torch.zeros(self.num_envs, device=self.device)
-        for term in terms.values():
-            reward += term
-        step: dict[str, Any] = {"log": {name: term.mean() for name, term in terms.items()}}
+        step: dict[str, Any] = {}
         if mode == AutoresetMode.NEXT_STEP:
             step["restart"] = self._ended.clone()
             terminated &= ~step["restart"]
             truncated &= ~step["restart"]
-            reward.masked_fill_(step["restart"], 0.0)
         else:
             step["restart"] = terminated | truncated
+        reward = torch.zeros(self.num_envs, device=self.device)
+        step["log"] = {}
+        for name, term in task.get_rewards().items():
+            if mode == AutoresetMode.NEXT_STEP:
+                term = term.masked_fill(step["restart"], 0.0)
+            reward += term
+            step["log"][name] = term.mean()
         step |= {"reward": reward, "terminated": terminated, "truncated": truncated}
         self._ended.copy_(terminated | truncated)
         if mode == AutoresetMode.SAME_STEP:
@@ -409,7 +413,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _mask(self, name: str, mask: Tensor | np.ndarray) -> Tensor:
         if isinstance(mask, np.ndarray):
-            mask = torch.from_numpy(np.ascontiguousarray(mask))
+            mask = torch.from_numpy(np.array(mask))
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
             got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
             raise TypeError(f"{name} must be a bool array or tensor, got {got}")
@@ -417,7 +421,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise ValueError(f"{name} must have shape ({self.num_envs},), got {tuple(mask.shape)}")
         if not bool(mask.any()):
             raise ValueError(f"{name} must select at least one environment, got none")
-        return mask.to(self.device)
+        # A copy: writes wait for the next batch, and the caller may reuse the mask before.
+        return mask.to(self.device, copy=True)
 
     def _seed(self, seed: int | Sequence[int | None] | None, mask: Tensor) -> None:
         if seed is None and self._has_reset:

@@ -65,6 +65,10 @@ class Cartpole(Task):
     max_cart_position: float = 3.0
     initial_angle: float = 0.25
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(positive=("max_cart_position",), non_negative=("max_force", "initial_angle"))
+
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
         scene.add_robot("Robot", cartpole(), position=(0.0, 0.0, RAIL_HEIGHT))

@@ -102,9 +102,16 @@ class FrankaCube(Task):
         super().__post_init__()
         if self.control_mode not in ("ee", "joint"):
             raise ValueError(f"control_mode must be 'ee' or 'joint', got {self.control_mode!r}")
-        for name in ("cube_size", "cube_density", "goal_height", "goal_tolerance"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+        self.require(
+            positive=("cube_size", "cube_density", "goal_height", "goal_tolerance"),
+            non_negative=(
+                "cube_noise",
+                "arm_noise",
+                "position_scale",
+                "rotation_scale",
+                "joint_scale",
+            ),
+        )
 
     @property
     def _action_size(self) -> int:

@@ -3,7 +3,7 @@
 Kinematics, joint limits, torque and speed limits, masses, centres of mass and inertias: the
 manufacturer's `franka_description` (Franka Robotics GmbH, Apache-2.0, robots/fer and
 end_effectors/franka_hand). Colliders are primitives of our own, sized after the collision volumes
-given there. Rotor inertia at the joints (0.1 kg m^2) as in MuJoCo Menagerie's model of the arm.
+given there. Rotor inertia at the arm's joints (0.1 kg m^2) as in MuJoCo Menagerie's model of it.
 
 Drives: 400 N m/rad and 80 N m s/rad on the arm, the stiff setting that Isaac Lab uses for
 differential inverse kinematics; the hand's fingers press with at most 70 N, the continuous
@@ -225,7 +225,9 @@ def franka(
                 # within the stroke centre an object between them in the same way.
                 stiffness=70.0 / FINGER_STROKE,
                 damping=100.0,
-                armature=0.1,
+                # The spindles that drive the fingers cannot be driven back: a large rotor inertia
+                # keeps a finger in place that the arm presses against something.
+                armature=2.0,
                 default=FINGER_STROKE,
             )
         )

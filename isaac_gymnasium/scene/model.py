@@ -9,6 +9,7 @@ Units: metres, kilograms, seconds, radians. Quaternions are xyzw.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,6 +124,14 @@ class Inertial:
     center_of_mass: Vec3 = ORIGIN
     inertia: tuple[float, float, float, float, float, float]
 
+    def __post_init__(self) -> None:
+        """Refuses a mass that is not positive and numbers that are not finite."""
+        if not (math.isfinite(self.mass) and self.mass > 0):
+            raise ValueError(f"mass must be positive and finite, got {self.mass}")
+        for name in ("center_of_mass", "inertia"):
+            if not all(map(math.isfinite, getattr(self, name))):
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
+
 
 def box_inertial(mass: float, size: Vec3, center: Vec3 = ORIGIN) -> Inertial:
     """Mass properties of a homogeneous box."""
@@ -196,6 +205,10 @@ class Joint:
             )
 
 
+RESERVED_LINK_NAMES = ("joints", "fixed_base")
+"""Names of the prims that stand beside the links of a robot."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Robot:
     """A tree of links and joints.
@@ -225,10 +238,20 @@ class Robot:
     def __post_init__(self) -> None:
         """Checks that names are unique and that the joints form one tree."""
         names = [link.name for link in self.links]
+        if not names:
+            raise ValueError("robot: it needs at least one link")
         for what, found in (("link", names), ("joint", [j.name for j in self.joints])):
             twice = {n for n in found if found.count(n) > 1}
             if twice:
                 raise ValueError(f"robot: {what} names must be unique, got twice: {sorted(twice)}")
+            for name in found:
+                if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+                    raise ValueError(
+                        f"robot: {name!r} is not a valid {what} name (letters, digits, underscores)"
+                    )
+        for name in RESERVED_LINK_NAMES:
+            if name in names:
+                raise ValueError(f"robot: {name!r} cannot be a link's name, it is taken")
         by_child: dict[str, Joint] = {}
         for joint in self.joints:
             for end in (joint.parent, joint.child):
@@ -240,8 +263,11 @@ class Robot:
                     f"{by_child[joint.child].name}"
                 )
             by_child[joint.child] = joint
-        loose = [n for n in names[1:] if n not in by_child]
-        if loose or (names and names[0] in by_child):
+        reached = {names[0]}
+        while more := {j.child for j in self.joints if j.parent in reached} - reached:
+            reached |= more
+        loose = [n for n in names if n not in reached]
+        if loose or names[0] in by_child:
             raise ValueError(
                 f"robot: the joints must form one tree from {names[0]}, loose: {loose}"
             )

@@ -69,7 +69,7 @@ def author_robot(
         add_shapes(link_path, link.shapes)
     UsdGeom.Scope.Define(stage, f"{path}/joints")
     if robot.fixed_base:
-        base = UsdPhysics.FixedJoint.Define(stage, f"{path}/joints/base")
+        base = UsdPhysics.FixedJoint.Define(stage, f"{path}/fixed_base")
         base.CreateBody1Rel().SetTargets([f"{path}/{robot.links[0].name}"])
         base.CreateLocalPos0Attr(Gf.Vec3f(*position))
         base.CreateLocalRot0Attr(usd.to_gf(orientation))
