@@ -1,14 +1,16 @@
 """Runs of torch code within a step, recorded as CUDA graphs.
 
 A step of a task is a few hundred small tensor operations, and on a GPU launching them costs more
-than computing them. A `Segment` watches such a run twice, then records it and replays it as one
-launch. It only does so where that is sure to give the same result: the run must not need the engine
-in its middle, nor rebind attributes of the task, nor look at tensor values on the host. What cannot
-be recorded runs as it is, and a log line says why.
+than computing them. A `Segment` watches such a run a few times, then records it and replays it as
+one launch. It only does so where that is sure to give the same result: the run must not need the
+engine in its middle, nor look at tensor values on the host, and the task must not bind its
+attributes to other tensors or numbers from step to step. What cannot be recorded runs as it is, and
+a log line says why. What is rebound later (a parameter, a buffer) is noticed, and recorded anew.
 """
 
 from __future__ import annotations
 
+import collections
 import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -22,7 +24,8 @@ from isaac_gymnasium.task import Task
 logger = logging.getLogger("isaac_gymnasium.graphs")
 
 Result = TypeVar("Result")
-_WATCHED_RUNS = 2
+_WATCHED_RUNS = 3
+"""The first run may create what the others keep; the second and the third have to agree."""
 
 
 class Segment(Generic[Result]):
@@ -48,6 +51,7 @@ class Segment(Generic[Result]):
         self._runs = 0
         self._revision = self._task.revision
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._bound: dict[str, Any] = {}
         self._record: Record
         self._result: Result
 
@@ -55,29 +59,28 @@ class Segment(Generic[Result]):
         """Runs the function; its tensors are valid until the next call."""
         if not self._enabled:
             return self._function()
-        if self._revision != self._task.revision:
+        bound = _bindings(self._task)
+        rebound = _difference(self._bound, bound)
+        if self._revision != self._task.revision or (rebound and self._graph is not None):
             self._forget()
+        elif rebound and self._runs >= _WATCHED_RUNS - 1:
+            kind = type(self._task).__name__
+            self._give_up(f"{kind}.{rebound} is rebound in a step; change it in place instead")
+            return self._function()
+        self._bound = bound
         if self._graph is not None:
             self._engine.prefetch(self._record)
             self._graph.replay()
             self._engine.replay(self._record)
             return self._result
         self._runs += 1
-        if self._runs <= _WATCHED_RUNS:
-            return self._watch()
-        return self._capture()
+        return self._watch() if self._runs <= _WATCHED_RUNS else self._capture()
 
     def _watch(self) -> Result:
-        before = _attributes(self._task)
         with self._engine.record(strict=False) as record:
             result = self._function()
-        after = _attributes(self._task)
-        rebound = [name for name in after if before.get(name) != after[name]]
         if record.obstacle:
             self._give_up(record.obstacle)
-        elif rebound and self._runs == _WATCHED_RUNS:
-            kind = type(self._task).__name__
-            self._give_up(f"{kind}.{rebound[0]} is rebound in a step; change it in place instead")
         self._record = record
         return result
 
@@ -108,8 +111,11 @@ class Segment(Generic[Result]):
         )
 
 
-def _attributes(task: Task) -> dict[str, Any]:
-    """What the attributes of a task, and of its helpers, are bound to."""
+def _bindings(task: Task) -> dict[str, Any]:
+    """Tensors and plain values that a task, its helpers and their containers are bound to, by name.
+
+    The tensors themselves, not their ids: an id may come back once its tensor is gone.
+    """
     owners: dict[str, object] = {"": task}
     for name, value in vars(task).items():
         ours = type(value).__module__.startswith("isaac_gymnasium.engines")
@@ -118,8 +124,23 @@ def _attributes(task: Task) -> dict[str, Any]:
     bound: dict[str, Any] = {}
     for prefix, owner in owners.items():
         for name, value in vars(owner).items():
-            if isinstance(value, Tensor):
-                bound[prefix + name] = id(value)
-            elif value is None or isinstance(value, (bool, int, float, str)):
+            if isinstance(value, (list, tuple, collections.deque)):
+                bound |= {f"{prefix}{name}[{k}]": v for k, v in enumerate(value) if _counts(v)}
+            elif isinstance(value, dict):
+                bound |= {f"{prefix}{name}[{k!r}]": v for k, v in value.items() if _counts(v)}
+            elif _counts(value):
                 bound[prefix + name] = value
     return bound
+
+
+def _counts(value: object) -> bool:
+    return value is None or isinstance(value, (Tensor, bool, int, float, str))
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    """The first name that is bound to something else, if any."""
+    for name in after.keys() | before.keys():
+        old, new = before.get(name), after.get(name)
+        if old is not new and (isinstance(old, Tensor) or isinstance(new, Tensor) or old != new):
+            return name
+    return None

@@ -175,6 +175,11 @@ class Engine(abc.ABC):
 
     def forward(self) -> None:
         """Applies pending writes and brings link poses up to date, without a physics step."""
+        if self._record is not None:
+            self._record.refuse("it calls forward()")
+        self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
         self._flush()
         if self._kinematics_dirty:
             self._update_kinematics()
@@ -201,7 +206,7 @@ class Engine(abc.ABC):
                 called as always, and `Record.obstacle` tells whether prefetch, graph and replay
                 would have done the same.
         """
-        self.forward()
+        self._bring_up_to_date()
         outer = self._pending, self._wrenches
         record = Record(strict)
         self._pending, self._wrenches, self._record = {}, record.wrenches, record
@@ -301,7 +306,7 @@ class View(abc.ABC):
         if quantity in self.STATE:
             self.engine._flush()
         else:
-            self.engine.forward()
+            self.engine._bring_up_to_date()
         self.engine._synchronize()
         if quantity not in self._buffers:
             with torch.inference_mode(False):
@@ -343,17 +348,33 @@ class View(abc.ABC):
 class Body(View):
     """A view of something with physical properties. They change rarely and may live on the host."""
 
-    @abc.abstractmethod
     def get_property(self, name: str) -> Tensor:
         """A copy of a physical property for every environment, on the CPU.
 
         Args:
             name: See the engine's table; an unknown name raises a `ValueError` that lists them.
         """
+        self._host_call(f"it reads {self.name}.{name}")
+        return self._get_property(name)
 
-    @abc.abstractmethod
     def set_property(self, name: str, values: Tensor, mask: Tensor | None = None) -> None:
         """Changes a physical property, in the environments of the (N,) bool mask or in all."""
+        self._host_call(f"it changes {self.name}.{name}")
+        self._set_property(name, values, mask)
+
+    def _host_call(self, what: str) -> None:
+        if self.engine.closed:
+            raise EngineError(f"{self.name}: the engine is closed")
+        if self.engine._record is not None:
+            self.engine._record.refuse(what)
+
+    @abc.abstractmethod
+    def _get_property(self, name: str) -> Tensor:
+        """See `get_property`."""
+
+    @abc.abstractmethod
+    def _set_property(self, name: str, values: Tensor, mask: Tensor | None) -> None:
+        """See `set_property`."""
 
 
 class Articulation(Body):

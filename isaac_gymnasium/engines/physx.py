@@ -359,10 +359,10 @@ class _PhysxBody(Body):
             self._properties[name] = (binding, values)
         return self._properties[name]
 
-    def get_property(self, name: str) -> Tensor:
+    def _get_property(self, name: str) -> Tensor:
         return self._property(name)[1].clone()
 
-    def set_property(self, name: str, values: Tensor, mask: Tensor | None = None) -> None:
+    def _set_property(self, name: str, values: Tensor, mask: Tensor | None) -> None:
         binding, cached = self._property(name)
         values = values.to("cpu", torch.float32).expand(cached.shape)
         if mask is None:
