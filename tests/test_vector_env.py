@@ -203,7 +203,12 @@ class Exposed(Pendulum):
         return self.ended
 
     def get_extras(self) -> dict[str, Tensor]:
-        return {"success": self.ended, "speed": self.robot.dof_vel, "age": self.episode_length}
+        return {
+            "success": self.ended,
+            "speed": self.robot.dof_vel,
+            "age": self.episode_length,
+            "last_action": self.last,
+        }
 
     def state_space(self) -> gym.Space:
         return gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
@@ -683,7 +688,7 @@ def test_the_three_modes_lead_through_the_same_transitions(
             assert torch.equal(same, after)
 
 
-@pytest.mark.parametrize("what", [CARTPOLE, FRANKA, DictPendulum, AsymmetricPendulum])
+@pytest.mark.parametrize("what", [CARTPOLE, FRANKA, DictPendulum, AsymmetricPendulum, Exposed])
 def test_same_step_returns_the_true_last_observation_and_the_first_of_the_next_episode(
     make: Make, what: Any
 ) -> None:
@@ -707,22 +712,23 @@ def test_same_step_returns_the_true_last_observation_and_the_first_of_the_next_e
     assert_equal(info["final_obs"], last)
     assert_equal(reward, last_reward)
     assert_equal(info["final_info"], {k: v for k, v in last_info.items() if k != "log"})
-    assert ("final_state" in info) == (what is AsymmetricPendulum)
-    if what is AsymmetricPendulum:
+    has_state = same.state_space is not None
+    assert ("final_state" in info) == has_state
+    if has_state:
         assert_equal(info["final_state"], disabled.state())
     first, first_info = disabled.reset()
     assert not torch.equal(flat(first), flat(last))
     assert_equal(obs, first)
     assert_equal({k: info[k] for k in first_info}, first_info)
     assert_equal(obs, after.step(actions[5])[0])
-    if what is AsymmetricPendulum:
+    if has_state:
         assert_equal(same.state(), disabled.state())
         assert_equal(same.state(), after.state())
 
 
-@pytest.mark.parametrize("id", [CARTPOLE, FRANKA])
-def test_next_step_ignores_the_action_of_the_step_that_resets(make: Make, id: str) -> None:
-    one, twin = (make(id, autoreset_mode="NextStep", max_episode_steps=4) for _ in range(2))
+@pytest.mark.parametrize("what", [CARTPOLE, FRANKA, Exposed])
+def test_next_step_ignores_the_action_of_the_step_that_resets(make: Make, what: Any) -> None:
+    one, twin = (make(what, autoreset_mode="NextStep", max_episode_steps=4) for _ in range(2))
     one.reset(seed=5)
     twin.reset(seed=5)
     actions = script(one, 12)

@@ -14,12 +14,13 @@ import tyro
 
 from isaac_gymnasium.cli._environment import import_task_module
 from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.list import List
 from isaac_gymnasium.cli.train import Train
 from isaac_gymnasium.presets import PpoConfig, ppo_preset
 
-Command = List | Train | Evaluate
+Command = List | Train | Evaluate | Check
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; those of this process by default.
 
     Returns:
-        The exit status: 0, 2 after a mistake of the user, 130 when interrupted.
+        The exit status: 0, 1 where `check` found a failure, 2 after a mistake of the user, 130 when
+        interrupted.
     """
     # A console script, unlike `python -m`, does not find modules in the current directory.
     if os.getcwd() not in sys.path:
@@ -66,7 +68,8 @@ def _read(words: Sequence[str], ppo: PpoConfig) -> Command:
     return tyro.cli(
         Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
-        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Check, tyro.conf.subcommand("check")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,

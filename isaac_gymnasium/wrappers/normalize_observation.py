@@ -1,0 +1,127 @@
+"""`NormalizeObservation`: observations of mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.error import InvalidBound
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
+from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
+from isaac_gymnasium.wrappers.tree import (
+    as_space,
+    copy_tree,
+    map_space,
+    named_leaves,
+    plain_tensors,
+    tree_map,
+    where_rows,
+    zeros,
+)
+
+
+class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
+    """Subtracts the running mean of each coordinate and divides by its running deviation.
+
+    Every observation counts once, in each autoreset mode: those that end an episode, which
+    same-step autoreset reports as `final_obs`, and those that begin one. A partial reset counts the
+    environments that it resets; the observations of the others stay as the last step left them.
+
+    Args:
+        env: Its observations are a Box, or a Dict or Tuple of Boxes.
+        epsilon: Added to the variance.
+
+    Attributes:
+        obs_rms: A `RunningMeanStd`; a dict or tuple of them where the observations are one.
+
+    Raises:
+        InvalidBound: If `epsilon` is not positive.
+        TypeError: If an observation is no Box.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], epsilon: float = 1e-8) -> None:
+        if not epsilon > 0:
+            raise InvalidBound(f"epsilon must be positive, got {epsilon!r}")
+        super().__init__(env, epsilon=epsilon)
+        self.epsilon = epsilon
+        inner = env.single_observation_space
+        self.single_observation_space = as_space(map_space(_unbounded, inner))
+        self.obs_rms = map_space(
+            lambda box: RunningMeanStd(shape=box.shape or (), device=self._device), inner
+        )
+        with plain_tensors():
+            self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
+            self._last = zeros(self.single_observation_space, (self.num_envs,), self._device)
+
+    def observations(self, observations: Any) -> Any:
+        """Normalizes (N, ...) observations, without counting them."""
+        return self._normalize(observations)[0]
+
+    def _observe_restored(self, obs: Any) -> Any:
+        return tree_map(torch.clone, self._last)
+
+    def _observe_reset(self, obs: Any, mask: Tensor) -> Any:
+        if self._update_running_mean:
+            tree_map(lambda rms, leaf: rms.update(leaf, mask), self.obs_rms, obs)
+        result = where_rows(mask, self.observations(obs), self._last)
+        copy_tree(self._last, result)
+        return result
+
+    def _observe_step(
+        self, obs: Any, final: Any | None, terminated: Tensor, truncated: Tensor
+    ) -> tuple[Any, Any | None]:
+        if final is None:
+            if self._update_running_mean:
+                tree_map(lambda rms, leaf: rms.update(leaf), self.obs_rms, obs)
+            result = self.observations(obs)
+        else:
+            if self._update_running_mean:
+                # One batch of both, since each is of the same statistics.
+                mask = torch.cat((self._all, terminated | truncated))
+                tree_map(
+                    lambda rms, *leaves: rms.update(torch.cat(leaves), mask),
+                    self.obs_rms,
+                    obs,
+                    final,
+                )
+            result, final = self._normalize(obs, final)
+        copy_tree(self._last, result)
+        return result, final
+
+    def _normalize(self, *trees: Any) -> list[Any]:
+        results = tree_map(
+            lambda rms, *leaves: rms.normalize(*leaves, epsilon=self._epsilon),
+            self.obs_rms,
+            *trees,
+        )  # a tree of lists
+        return [tree_map(lambda leaf, i=i: leaf[i], results) for i in range(len(trees))]
+
+    def _statistics(self) -> dict[str, Tensor]:
+        return {
+            f"{path}.{name}": getattr(rms, name)
+            for path, rms in named_leaves(self.obs_rms, "obs_rms")
+            for name in ("count", "mean", "square")
+        }
+
+    def _rows(self) -> dict[str, Tensor]:
+        return dict(named_leaves(self._last, "last"))
+
+    def _load(self, owner: str, state: Mapping[str, Tensor]) -> None:
+        super()._load(owner, state)
+        tree_map(lambda rms: rms.share(), self.obs_rms)
+
+    def _synchronize(self, group: Any) -> None:
+        tree_map(lambda rms: rms.synchronize(group), self.obs_rms)
+
+
+def _unbounded(space: gym.Space[Any]) -> gym.spaces.Box:
+    if not isinstance(space, gym.spaces.Box):
+        raise TypeError(f"NormalizeObservation needs Box observations, got {space}")
+    return gym.spaces.Box(-np.inf, np.inf, space.shape, np.float32)
