@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.engines.base import Articulation, Body, Engine
+from isaac_gymnasium.engines.base import COMMANDS, Articulation, Body, Engine
 
 if TYPE_CHECKING:
     from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 State = dict[str, Tensor]
 
-_COMMANDS = ("dof_targets", "dof_velocity_targets", "dof_efforts")
 _ORIGIN = "env_origins"
 
 
@@ -85,7 +84,7 @@ def _quantities(engine: Engine) -> Iterator[tuple[Body, str]]:
         if isinstance(body, Articulation):
             if body.fixed_base:
                 quantities = ["dof_pos", "dof_vel"]
-            quantities += _COMMANDS
+            quantities += sorted(COMMANDS)
         yield from ((body, quantity) for quantity in quantities)
 
 

@@ -144,7 +144,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         Args:
             seed: An int seeds every environment's own stream, keyed by (seed, environment). A list
                 gives one seed per environment (None leaves that stream running). None goes on with
-                the streams as they are; the first time it draws a seed from the system.
+                the streams as they are; the first time it draws a seed from the system. Seeding all
+                environments at once also starts the simulation anew where it remembers contacts,
+                which takes as long as making the environment: only then do the same actions lead to
+                the same bits.
             options: Not changed. `"reset_mask"`: (N,) bool, NumPy or torch, resets only those
                 environments. `"stagger"`: True starts the time limits of these episodes at random
                 lengths, so that not all of them are truncated in the same step.
@@ -156,7 +159,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._require_open()
         mask = self._reset_mask(options)
         with _stepping():
-            self._seed(seed, mask)
+            if self._seed(seed, mask) and self.engine.has_history and self.engine.step_count:
+                self.engine.restart()
             self._begin_episodes(mask)
             if options and options.get("stagger"):
                 lengths = self.rng.integers(0, self.max_episode_steps)
@@ -424,10 +428,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         # A copy: writes wait for the next batch, and the caller may reuse the mask before.
         return mask.to(self.device, copy=True)
 
-    def _seed(self, seed: int | Sequence[int | None] | None, mask: Tensor) -> None:
+    def _seed(self, seed: int | Sequence[int | None] | None, mask: Tensor) -> bool:
+        """Seeds the streams; True if every environment has been given a seed."""
         if seed is None and self._has_reset:
             self.rng.next_episode(mask)
-            return
+            return False
         if seed is None:
             seed = secrets.randbits(63)
         if isinstance(seed, (int, np.integer)):
@@ -448,6 +453,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.rng.next_episode(mask & ~given)
             mask = mask & given
         self.rng.reseed(values, mask)
+        return bool(mask.all())
 
     def _check_observation(self, obs: Observation) -> None:
         """Compares what the task returns with the space it declared."""

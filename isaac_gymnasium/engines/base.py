@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
 
 
+COMMANDS = frozenset({"dof_targets", "dof_velocity_targets", "dof_efforts"})
+"""Quantities that we set and the engine only follows."""
+
+
 class EngineError(RuntimeError):
     """The engine refused something; the message says what and for which prim."""
 
@@ -84,6 +88,8 @@ class Engine(abc.ABC):
         dt: Length of one physics step, s.
         device: Where the tensors live.
         env_origins: (N, 3) origin of each environment in the world, m.
+        has_history: Whether what follows depends on more than the state, so that only `restart`
+            leads back to the same bits.
     """
 
     name: ClassVar[str]
@@ -94,6 +100,7 @@ class Engine(abc.ABC):
         self.dt = dt
         self.device = device
         self.env_origins: Tensor
+        self.has_history = True
         self.closed = False
         self.step_count = 0
         self._pending: dict[tuple[View, str], Tensor | None] = {}
@@ -185,6 +192,25 @@ class Engine(abc.ABC):
             self._update_kinematics()
             self._kinematics_dirty = False
 
+    def restart(self) -> None:
+        """Makes the simulation as new, its changed properties kept.
+
+        Engines carry more than their state from step to step, such as the order in which contacts
+        are solved. Only from a new simulation do the same writes and steps lead to the same bits.
+        Handles and buffers stay valid. It takes about as long as making the engine.
+        """
+        if self.closed:
+            raise EngineError("the engine is closed")
+        if self._record is not None:
+            self._record.refuse("it restarts the engine")
+        self._pending.clear()
+        self._wrenches.clear()
+        self._kinematics_dirty = False
+        self.step_count = 0
+        self._restart()
+        for body in self._bodies.values():
+            body._renew()
+
     def close(self) -> None:
         """Frees the simulation. Calling it again does nothing."""
         if not self.closed:
@@ -235,6 +261,10 @@ class Engine(abc.ABC):
             self._queue(view, quantity, mask)
 
     # ------------------------------------------------------------------ what an engine fills in
+
+    @abc.abstractmethod
+    def _restart(self) -> None:
+        """Replaces the simulation by a new one of the same scene."""
 
     @abc.abstractmethod
     def _simulate(self) -> None:
@@ -332,6 +362,12 @@ class View(abc.ABC):
             self._get(quantity)
         return self._buffers[quantity]
 
+    def _renew(self) -> None:
+        """Forgets what was read from a simulation that has been replaced."""
+        self._stamps.clear()
+        for quantity in self._buffers.keys() & COMMANDS:
+            self._pull(quantity)
+
     @abc.abstractmethod
     def _allocate(self, quantity: str) -> Tensor:
         """A buffer of the quantity's full shape."""
@@ -347,6 +383,14 @@ class View(abc.ABC):
 
 class Body(View):
     """A view of something with physical properties. They change rarely and may live on the host."""
+
+    def _renew(self) -> None:
+        super()._renew()
+        self._renew_properties()
+
+    @abc.abstractmethod
+    def _renew_properties(self) -> None:
+        """Writes the properties that have been changed to a simulation that knows nothing of it."""
 
     def get_property(self, name: str) -> Tensor:
         """A copy of a physical property for every environment, on the CPU.

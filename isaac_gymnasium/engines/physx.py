@@ -85,27 +85,35 @@ class PhysxEngine(Engine):
             cells = [grid_cell(k, scene.env_spacing) for k in range(num_envs)]
         self.env_origins = torch.tensor(cells, dtype=torch.float32, device=device)
         self.env_origins = torch.nn.functional.pad(self.env_origins, (0, 1))
-        self._views: list[Any] = []
+        self._cells = cells
+        self._bindings: list[_Binding] = []
+        self._contacts: list[PhysxContacts] = []
         self._overflows: set[str] = set()
+        # Where nothing can touch, PhysX carries nothing along beside the state.
+        self.has_history = scene.num_colliders > 0
         self._event = torch.cuda.Event() if device.type == "cuda" else None
-        self._physx = runtime.start(num_envs, device)
+        self._author_device_settings(scene)
+        self._open()
+
+    def _open(self) -> None:
+        """Starts a simulation of the scene."""
+        self._physx = runtime.start(self.num_envs, self.device)
         try:
-            self._open(scene, cells)
+            self._populate()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, scene: Scene, cells: list[tuple[float, float]]) -> None:
+    def _populate(self) -> None:
         import ovstage
         from ovphysx import TaskError
 
         from isaac_gymnasium.scene.builder import ENV_0, ENV_ROOT
 
-        self._author_device_settings(scene)
         self._stage = ovstage.Stage("isaac_gymnasium")
         with tempfile.TemporaryDirectory() as folder:
             file = str(Path(folder) / "scene.usda")
-            scene.stage.Export(file)
+            self.scene.stage.Export(file)
             ovstage.population.open_usd(
                 self._stage, file, ordinal=1, domains=ovstage.PopulationDomain.ALL
             )
@@ -113,7 +121,7 @@ class PhysxEngine(Engine):
         self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
         if self.num_envs > 1:
             targets = [f"{ENV_ROOT}/env_{k}" for k in range(1, self.num_envs)]
-            anchors = [(x, y, 0.0, 0.0, 0.0, 0.0, 1.0) for x, y in cells[1:]]
+            anchors = [(x, y, 0.0, 0.0, 0.0, 0.0, 1.0) for x, y in self._cells[1:]]
             try:
                 self._physx.wait_task(self._physx.clone(ENV_0, targets, anchor_transforms=anchors))
             except (RuntimeError, TaskError) as error:
@@ -188,10 +196,18 @@ class PhysxEngine(Engine):
             self._event.record(torch.cuda.current_stream(self.device))
             self._event.synchronize()
 
+    def _restart(self) -> None:
+        self._destroy()
+        self._open()
+        for contacts in self._contacts:
+            contacts.bind()
+
     def _destroy(self) -> None:
-        for view in self._views:
-            view.destroy()
-        self._views.clear()
+        for binding in self._bindings:
+            binding.destroy()
+        for contacts in self._contacts:
+            contacts.release()
+        self._bindings.clear()
         self._physx.destroy()
         self._stage = None
 
@@ -233,7 +249,7 @@ class PhysxEngine(Engine):
                 f"environments, found {found}. The environment holds: {', '.join(self._names())}"
             )
         bound = _Binding(self, binding)
-        self._views.append(bound)
+        self._bindings.append(bound)
         return bound
 
     def is_weightless(self, name: str) -> bool:
@@ -333,6 +349,17 @@ class _PhysxBody(Body):
         super().__init__(engine, name)
         self._bindings: dict[str, _Binding] = {}
         self._properties: dict[str, tuple[_Binding, Tensor]] = {}
+        self._changed: set[str] = set()
+
+    def _renew(self) -> None:
+        self._bindings.clear()
+        super()._renew()
+
+    def _renew_properties(self) -> None:
+        kept = {name: self._properties[name][1] for name in self._changed}
+        self._properties.clear()
+        for name, values in kept.items():
+            self._set_property(name, values, None)
 
     def _bind(self, quantity: str) -> _Binding:
         if quantity not in self._bindings:
@@ -371,6 +398,7 @@ class _PhysxBody(Body):
             mask = mask.to("cpu")
             cached[mask] = values[mask]
         binding.write(cached, mask)
+        self._changed.add(name)
 
 
 class PhysxArticulation(_PhysxBody, Articulation):
@@ -441,37 +469,53 @@ class PhysxRigidBody(_PhysxBody, RigidBody):
 class PhysxContacts(Contacts):
     """Contact forces through a contact binding."""
 
+    engine: PhysxEngine
+
     def __init__(self, engine: PhysxEngine, bodies: Sequence[str], filters: Sequence[str]) -> None:
         from isaac_gymnasium.scene.builder import ENV_ROOT
 
-        super().__init__(engine, f"contacts of {list(bodies)}")
-        n, b, f = engine.num_envs, len(bodies), len(filters)
-        patterns = [
+        super().__init__(engine, f"contacts of {list(bodies)} with {list(filters)}")
+        n = engine.num_envs
+        self._sensors = [f"{ENV_ROOT}/env_{k}/{body}" for k in range(n) for body in bodies]
+        self._filters = [
             name if name.startswith("/") else f"{ENV_ROOT}/env_{k}/{name}"
             for k in range(n)
             for _ in bodies
             for name in filters
         ]
+        self._shapes = {
+            "net": (n, len(bodies), 3),
+            "matrix": (n, len(bodies), len(filters), 3),
+        }
+        self.bind()
+        engine._contacts.append(self)
+
+    def bind(self) -> None:
+        """Makes the contact binding in the engine's present simulation."""
+        self._stamps.clear()
+        sensors = self._sensors
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
-                self._binding = engine._physx.create_contact_binding(
-                    [f"{ENV_ROOT}/env_{k}/{body}" for k in range(n) for body in bodies],
-                    filter_patterns=patterns or None,
-                    filters_per_sensor=f,
-                    max_contact_data_count=n * b * 64,
+                self._binding = self.engine._physx.create_contact_binding(
+                    sensors,
+                    filter_patterns=self._filters or None,
+                    filters_per_sensor=len(self._filters) // len(sensors),
+                    max_contact_data_count=64 * len(sensors),
                 )
-            if self._binding.sensor_count != n * b:
+            if self._binding.sensor_count != len(sensors):
                 found = self._binding.sensor_count
                 self._binding.destroy()
-                raise RuntimeError(f"found {found} bodies instead of {n * b}")
+                raise RuntimeError(f"found {found} bodies instead of {len(sensors)}")
         except RuntimeError as error:
             raise EngineError(
-                f"contacts of {list(bodies)} with {list(filters)}: each must be a rigid body with "
-                f"contact reports on (Scene.enable_contact_reports): {error}"
+                f"{self.name}: each must be a rigid body with contact reports on "
+                f"(Scene.enable_contact_reports): {error}"
             ) from error
-        engine._views.append(self._binding)
-        self._shapes = {"net": (n, b, 3), "matrix": (n, b, f, 3)}
+
+    def release(self) -> None:
+        """Frees the contact binding."""
+        self._binding.destroy()
 
     def _allocate(self, quantity: str) -> Tensor:
         return torch.zeros(self._shapes[quantity], device=self.engine.device)

@@ -242,3 +242,28 @@ def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         load_engine("auto")
     with pytest.raises(EngineError, match=r"engine 'physx' is missing"):
         load_engine("physx")
+
+
+def test_a_restart_keeps_handles_and_properties_and_forgets_the_rest(device: torch.device) -> None:
+    scene = cube_scene()
+    scene.enable_contact_reports("Cube")
+    engine = load_engine("auto")(scene, N, 1 / 120, device)
+    robot, cube = engine.articulation("Robot"), engine.rigid_body("Cube")
+    contacts = engine.contacts(["Cube"], filters=["/World/ground"])
+    start = robot.dof_pos.clone()
+    cube.set_property("mass", torch.full((N,), 0.3))
+    robot.set_dof_targets(start + 0.2)
+    engine.step(60)
+    assert float((robot.dof_pos - start)[:, 0].min()) > 0.1
+    buffers = (robot.dof_pos.data_ptr(), cube.pose.data_ptr())
+    engine.restart()
+    assert (robot.dof_pos.data_ptr(), cube.pose.data_ptr()) == buffers
+    assert torch.equal(robot.dof_pos, start)
+    engine.step(120)
+    # The authored targets hold again; the mass is the one that was set.
+    torch.testing.assert_close(robot.dof_pos, start, atol=1e-3, rtol=0.0)
+    weight = torch.full((N,), 0.3 * 9.81)
+    torch.testing.assert_close(contacts.net[:, 0, 2].cpu(), weight, rtol=0.01, atol=0.0)
+    torch.testing.assert_close(contacts.matrix[:, 0, 0, 2].cpu(), weight, rtol=0.01, atol=0.0)
+    torch.testing.assert_close(cube.get_property("mass").flatten(), torch.full((N,), 0.3))
+    engine.close()
