@@ -1,9 +1,11 @@
 """Isaac Sim's parallel scenes as a `gymnasium.vector.VectorEnv`, torch tensors in and out.
 
-import gymnasium as gym
-import isaac_gymnasium
+Example::
 
-envs = gym.make_vec("IsaacFrankaCube-v0", num_envs=2048)
+    import gymnasium as gym
+    import isaac_gymnasium
+
+    envs = gym.make_vec("IsaacFrankaCube-v0", num_envs=2048)
 """
 
 from isaac_gymnasium.contract import check_vector_env

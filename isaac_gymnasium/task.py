@@ -1,6 +1,7 @@
 """`Task`: what the author of an environment subclasses.
 
-The method names are those of Isaac Sim's own `BaseTask`, so that the tutorials read the same here.
+The method names are those of Isaac Sim's own `BaseTask` where the meaning is the same, so that the
+tutorials read alike; the README has a table of the others.
 The loop that calls them is `isaac_gymnasium.vector_env.IsaacVectorEnv`.
 """
 
@@ -165,9 +166,9 @@ class Task(abc.ABC):
     def get_rewards(self) -> dict[str, Tensor]:
         """Named terms, each (N,) float32; the loop adds them up and logs each by name."""
 
-    @abc.abstractmethod
     def get_terminations(self) -> Tensor:
-        """(N,) bool: failure or success, never the time limit."""
+        """(N,) bool: failure or success, never the time limit. By default nothing terminates."""
+        return torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
 
     @abc.abstractmethod
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:

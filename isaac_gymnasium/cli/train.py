@@ -44,7 +44,7 @@ class Train:
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str = "auto"
-    """Physics engine: auto, physx, newton or isaacsim."""
+    """Physics engine: auto, or the name of one that is installed."""
     run_dir: Path | None = None
     """Folder of the run; runs/<ID>/<time>-seed<seed> by default."""
     env: Annotated[
