@@ -48,9 +48,7 @@ class NoiseObservation(HistoryObservationWrapper, RecordConstructorArgs):
         self.single_observation_space = as_space(map_space(_unbounded, inner))
         if not isinstance(std, (dict, tuple)):
             std = map_space(lambda _: std, inner)
-        with plain_tensors():
-            self._std = as_tensors(inner, std, self._device)
-        _check_deviations(self._std)
+        self._std = _deviations(inner, std, self._device)
         sizes = map_space(lambda box: math.prod(box.shape or ()), inner)
         self._sizes = [size for _, size in named_leaves(sizes, "")]
         self._streams = EpisodeStreams(self)
@@ -111,11 +109,10 @@ class NoiseAction(TorchActionWrapper, RecordConstructorArgs):
     def __init__(self, env: VectorEnv[Any, Any, Any], std: float | np.ndarray) -> None:
         super().__init__(env, std=std)
         box = _of_floats(action_box(self))
+        self._std = _deviations(box, std, self._device)
         with plain_tensors():
-            self._std = as_tensors(box, std, self._device)
             self._low = torch.tensor(box.low, device=self._device)
             self._high = torch.tensor(box.high, device=self._device)
-        _check_deviations(self._std)
         self._streams = EpisodeStreams(self)
         self._ends = EpisodeEnds(self)
 
@@ -161,7 +158,10 @@ def _unbounded(space: gym.Space[Any]) -> gym.spaces.Box:
     return gym.spaces.Box(-np.inf, np.inf, box.shape, box.dtype.type)
 
 
-def _check_deviations(deviations: Any) -> None:
-    for _, deviation in named_leaves(deviations, "std"):
-        if bool((deviation < 0).any()):
-            raise InvalidBound(f"std must not be negative, got {deviation.tolist()}")
+def _deviations(space: gym.Space[Any], std: Any, device: torch.device) -> Any:
+    with plain_tensors():
+        deviations = as_tensors(space, std, torch.device("cpu"))
+        for _, deviation in named_leaves(deviations, "std"):
+            if bool((deviation < 0).any()):
+                raise InvalidBound(f"std must not be negative, got {deviation.tolist()}")
+        return as_tensors(space, deviations, device)

@@ -12,10 +12,10 @@ from isaac_gymnasium.wrappers.tree import over_rows, plain_tensors
 
 
 class RunningMeanStd:
-    """Mean and variance of all samples seen, merged batch by batch without loss.
+    """Mean and variance of all samples seen, merged batch by batch.
 
-    Sums are kept in float64. A batch is summed about the mean so far (shifted data), and two sets
-    of samples merge by the pairwise formula: both are exact, and neither subtracts large numbers.
+    A batch is summed about the mean so far (shifted data), and the statistics of two processes
+    merge by the pairwise formula. Neither approximates; float64 keeps the rounding out of sight.
 
     Args:
         epsilon: Weight of the initial guess, mean 0 and variance 1, in samples.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,14 +46,16 @@ class EpisodeStreams:
 
         Args:
             seed: An int for all, or one for each environment; None, or None for an environment,
-                lets its stream go on. The first time None draws a seed from the system.
+                lets its stream go on. The first time it draws a seed from the system.
             mask: (N,) bool.
         """
-        if seed is None and not self._seeded:
-            seed = secrets.randbits(63)
+        one = seed is None or isinstance(seed, (int, np.integer))
+        seeds: list[Any] = [seed] * self._num_envs if one else list(seed)  # type: ignore[arg-type]
+        if not self._seeded:
+            fresh = secrets.randbits(63)
+            seeds = [fresh if s is None else s for s in seeds]
         self._seeded = True
-        if seed is not None:
-            seeds = [seed] * self._num_envs if isinstance(seed, (int, np.integer)) else list(seed)
+        if any(s is not None for s in seeds):
             given = torch.tensor([s is not None for s in seeds]).to(mask.device)
             values = torch.tensor([int(s or 0) for s in seeds]).to(mask.device)
             self.rng.reseed(values, mask & given)

@@ -26,6 +26,8 @@ from isaac_gymnasium.wrappers.tree import (
 class TimeAwareObservation(HistoryObservationWrapper, RecordConstructorArgs):
     """Adds the number of steps taken in the episode.
 
+    After a staggered reset, which begins in mid-episode, it counts on from there.
+
     Args:
         env: It has a `max_episode_steps`, itself or in its spec.
         flatten: Return one vector (N, F). Otherwise a Dict gets one more key, a Tuple one more

@@ -31,6 +31,7 @@ MAX_EPISODE_STEPS = 50
 VECTOR = Box(np.float32([-10, -5, -20]), np.float32([10, 5, 20]))
 SPACES = {
     "box": VECTOR,
+    "half": Box(np.float32([-np.inf, 0, -1]), np.float32([5, np.inf, 1])),
     "image": Box(0, 255, (2, 3), np.uint8),
     "dict": Dict({"policy": VECTOR, "camera": Box(-1, 1, (2, 2), np.float32)}),
     "discrete": Dict({"a": VECTOR, "b": Discrete(4, start=1), "c": MultiDiscrete([2, 3])}),

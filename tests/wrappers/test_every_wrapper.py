@@ -130,6 +130,21 @@ def random_actions_without_numpy(t: int) -> torch.Tensor:
     return torch.randn(N, 2, generator=torch.Generator().manual_seed(t))
 
 
+@modes
+@pytest.mark.parametrize("case", ON_THE_DEVICE)
+def test_a_step_needs_no_values_at_all(case: str, mode: Any) -> None:
+    """Tensors of the device "meta" have a shape and a dtype, but no values to look at."""
+    arguments = {"device": "meta"} if case == "ToDevice" else CASES[case][1]
+    recorded = wrappers.ToDevice(inner := playback(case, mode), "meta")
+    inner.resets = iter([recorded.reset()])
+    inner.steps = iter([recorded.step(random_actions(t)) for t in range(3)])
+    inner.device = torch.device("meta")
+    env = getattr(wrappers, CASES[case][0])(inner, **arguments)
+    results = [env.reset(seed=0), *(env.step(random_actions(t)) for t in range(3))]
+    for result in results:
+        assert all(leaf.device.type == "meta" for leaf in leaves(result))
+
+
 @pytest.mark.parametrize(
     "look",
     [
@@ -201,8 +216,18 @@ def test_a_partial_reset_leaves_the_other_rows_as_they_were(case: str, mode: Any
 def test_masks_may_be_numpy_or_torch_and_options_are_left_alone(case: str) -> None:
     expected = rollout(make(case, NEXT_STEP))
     assert_identical(rollout(make(case, NEXT_STEP), torch_mask=False), expected)
-    env = make(case)
-    env.reset(seed=0)
+    inner = TorchEnv(NEXT_STEP, CASES[case][2])
+    reset = inner.reset
+
+    def reset_that_takes_the_mask_out(*, seed: Any = None, options: Any = None) -> Any:
+        result = reset(seed=seed, options=options)
+        if options is not None:
+            del options["reset_mask"]
+        return result
+
+    inner.reset = reset_that_takes_the_mask_out
+    env = make(case, env=inner)
+    assert_identical(rollout(env), expected)
     options = {"reset_mask": np.array([True, False, True, False, True]), "other": 1}
     before = deepcopy(options)
     env.reset(options=options)

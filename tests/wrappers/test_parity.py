@@ -4,23 +4,28 @@ Where gymnasium has a vector wrapper that accepts the mode, that is the referenc
 its wrapper of a single environment, within a vector of them, which sees the same episodes.
 """
 
+import itertools
 from typing import Any
 
 import gymnasium.wrappers as single
 import gymnasium.wrappers.vector as vector
 import numpy as np
 import pytest
+import torch
 from scripted_env import (
     DISABLED,
     MODES,
     NEXT_STEP,
     SAME_STEP,
+    N,
     NumpyEnv,
     TorchEnv,
     assert_close,
     assert_same_rollout,
+    record,
     rollout,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from isaac_gymnasium import wrappers
 
@@ -38,6 +43,11 @@ OF_ONE = [
     ("FilterObservation", {"filter_keys": [1]}, "tuple"),
     ("RescaleObservation", {"min_obs": -1.0, "max_obs": 3.0}, "box"),
     ("RescaleObservation", {"min_obs": np.float32([0, 1, 2]), "max_obs": 3.0}, "box"),
+    (
+        "RescaleObservation",
+        {"min_obs": np.float32([-np.inf, 2, -3]), "max_obs": np.float32([9, np.inf, 5])},
+        "half",
+    ),
     ("DtypeObservation", {"dtype": np.float64}, "box"),
     ("DtypeObservation", {"dtype": np.int32}, "image"),
     ("FrameStackObservation", {"stack_size": 3}, "box"),
@@ -168,6 +178,36 @@ def test_the_queues_hold_the_last_episodes_in_order(mode: Any, buffer_length: in
 
 
 @modes
+def test_durations_are_from_the_reset_to_the_last_step(
+    mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(
+        "isaac_gymnasium.wrappers.episode_statistics.time.perf_counter", lambda: 0.5 * next(clock)
+    )
+    results = rollout(env := wrappers.RecordEpisodeStatistics(TorchEnv(mode)))
+    assert 0.5 * next(clock) == 0.5 * (len(results) + 1)  # it is read once in each result
+    now, began, resetting, t = 0.5, np.full(N, 0.5), np.zeros(N, bool), -1
+    for result in results[1:]:
+        now += 0.5
+        if len(result) == 2:
+            mask = resetting if mode == DISABLED else np.zeros(N, bool)
+            mask = mask | np.isin(np.arange(N), [1, 3] if t % 7 == 3 else [])
+            began[mask], resetting = now, resetting & ~mask
+            continue
+        t += 1
+        if mode == NEXT_STEP:
+            began[resetting] = now
+        ended = np.asarray(result[2] | result[3])
+        np.testing.assert_allclose(result[4]["episode"]["t"], np.where(ended, now - began, 0.0))
+        resetting = ended
+        if mode == SAME_STEP:
+            began[ended] = now
+    last = [r[4]["episode"]["t"] for r in results if len(r) == 5 and (r[2] | r[3]).any()][-1]
+    assert list(env.time_queue)[-1] == last[last > 0][-1]
+
+
+@modes
 def test_rewards_that_are_frozen_are_scaled_alike(mode: Any) -> None:
     theirs = vector.NormalizeReward(NumpyEnv(mode))
     ours = wrappers.NormalizeReward(TorchEnv(mode))
@@ -180,6 +220,32 @@ def test_rewards_that_are_frozen_are_scaled_alike(mode: Any) -> None:
     assert_close(ours.return_rms.var, theirs.return_rms.var)
     assert_close(ours.return_rms.mean, theirs.return_rms.mean)
     assert_close(ours.return_rms.count, theirs.return_rms.count)
+
+
+@modes
+def test_rewards_under_partial_resets_are_as_gymnasium_would_scale_those_left(mode: Any) -> None:
+    """gymnasium itself forgets all sums in any reset; here by hand what it means to do."""
+    raw, scaled = rollout(TorchEnv(mode)), rollout(wrappers.NormalizeReward(TorchEnv(mode), 0.9))
+    total, seen, resetting, t = np.zeros(N), [], np.zeros(N, bool), -1
+    for before, after in zip(raw[1:], scaled[1:], strict=True):
+        if len(before) == 2:
+            mask = resetting if mode == DISABLED else np.zeros(N, bool)
+            mask = mask | np.isin(np.arange(N), [1, 3] if t % 7 == 3 else [])
+            total[mask], resetting = 0.0, resetting & ~mask
+            continue
+        t += 1
+        _, reward, terminated, truncated, _ = (np.asarray(part) for part in before)
+        active = ~resetting if mode == NEXT_STEP else np.ones(N, bool)
+        total = np.where(active, 0.9 * total * ~terminated + reward, total)
+        seen.append(total[active])
+        samples = np.concatenate(seen)
+        count = len(samples) + 1e-4
+        mean = samples.sum() / count
+        var = (((samples - mean) ** 2).sum() + 1e-4 * (1 + mean**2)) / count
+        np.testing.assert_allclose(after[1], reward / np.sqrt(var + 1e-8), 1e-5, 1e-6)
+        resetting = terminated | truncated
+        if mode == SAME_STEP:
+            total = np.where(resetting, 0.0, total)
 
 
 def test_observations_that_are_frozen_are_normalized_alike() -> None:
@@ -203,3 +269,25 @@ def test_stacks_give_the_same(mode: Any) -> None:
 
     theirs, ours = stack(vector, NumpyEnv(mode, "dict")), stack(wrappers, TorchEnv(mode, "dict"))
     assert_same_rollout(rollout(ours, partial=False), rollout(theirs, partial=False))
+
+
+def test_no_two_episodes_are_written_to_one_place() -> None:
+    """On a GPU the order of such writes is open."""
+    places: list[torch.Tensor] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+            if function.name() == "aten::index_copy_":
+                places.append(args[2].clone())
+            return function(*args, **(kwargs or {}))
+
+    env = wrappers.RecordEpisodeStatistics(recorded := record(TorchEnv(SAME_STEP)), 2)
+    obs, _, _, _, info = next(recorded.steps)
+    all_end, none = torch.ones(N, dtype=torch.bool), torch.zeros(N, dtype=torch.bool)
+    recorded.steps = iter([(obs, torch.arange(N) + 10.0 * k, all_end, none, info) for k in (0, 1)])
+    env.reset(seed=0)
+    with Watch():
+        env.step(torch.zeros(N, 2))
+        env.step(torch.zeros(N, 2))
+    assert [len(place.unique()) for place in places] == [N, N]
+    assert list(env.return_queue) == [13.0, 14.0]

@@ -101,7 +101,19 @@ class TestNoiseObservation:
         listed = noises(noisy(6), seed=[0, 1, None, 0, 0, 0])
         assert torch.equal(listed[:, [0, 3, 4, 5]], first[:, [0, 3, 4, 5]])
         assert not torch.equal(listed[:, 1], first[:, 1])
+        assert not torch.equal(listed[:, 2], first[:, 2])
         assert not torch.equal(noises(noisy(6), seed=None), noises(noisy(6), seed=None))
+
+    @modes
+    def test_a_seed_begins_everything_anew_and_none_goes_on(self, mode: Any) -> None:
+        env = wrappers.NoiseObservation(Zeros(3, mode), 1.0)
+        first = noises(env)
+        assert torch.equal(noises(env), first)
+        on = noises(env, seed=None)
+        assert not torch.equal(on, first)
+        listed = noises(env, seed=[0, None, 0])
+        assert torch.equal(listed[:, ::2], first[:, ::2])
+        assert not torch.isin(listed[:, 1], torch.cat((first, on))).any()
 
     def test_a_partial_reset_leaves_the_noise_of_the_others(self) -> None:
         one, other = (wrappers.NoiseObservation(Zeros(4, DISABLED), 1.0) for _ in range(2))
@@ -143,19 +155,24 @@ class TestNoiseAction:
 
     @modes
     def test_the_seed_decides(self, mode: Any) -> None:
-        def received(num_envs: int, seed: int) -> torch.Tensor:
-            env = wrappers.NoiseAction(Zeros(num_envs, mode), 0.1)
+        def make(num_envs: int) -> Any:
+            return wrappers.NoiseAction(Zeros(num_envs, mode), 0.1)
+
+        def received(env: Any, seed: int | None) -> torch.Tensor:
             env.reset(seed=seed)
             seen = []
             for _ in range(9):
-                env.step(torch.zeros(num_envs, 2))
+                env.step(torch.zeros(env.num_envs, 2))
                 seen.append(env.env.actions)
             return torch.stack(seen)
 
-        first = received(5, 0)
-        assert torch.equal(received(5, 0), first)
-        assert torch.equal(received(2, 0), first[:, :2])
-        assert not torch.equal(received(5, 1), first)
+        env = make(5)
+        first = received(env, 0)
+        assert torch.equal(received(env, 0), first)
+        assert torch.equal(received(make(5), 0), first)
+        assert torch.equal(received(make(2), 0), first[:, :2])
+        assert not torch.equal(received(env, 1), first)
+        assert not torch.isin(received(env, None), first).any()
         assert len(first.flatten().unique()) == first.numel()
 
 
@@ -195,11 +212,35 @@ class TestStickyAction:
         theirs.step = count
         ours = wrappers.StickyAction(TorchEnv(mode), 0.4, duration)
         ours._streams.rng.uniform = Draws().uniform
-        rollout(theirs), rollout(ours)
+        rollout(theirs, steps=150), rollout(ours, steps=150)
         for a, e in zip(ours.env.numpy.received, theirs.received, strict=True):
             assert_close(a, e)
         repeated = [(a[1:] == a[:-1]).all(1).mean() for a in ours.env.numpy.received]
         assert 0.1 < np.mean(repeated) < 0.9
+
+    def test_what_the_environment_does_to_its_actions_is_not_repeated(self) -> None:
+        env = wrappers.StickyAction(Zeros(50), 0.9)
+        env.env.lengths += 100
+        env.reset(seed=0)
+        env.step(torch.ones(50, 2))
+        env.env.actions.zero_()
+        env.step(torch.full((50, 2), 2.0))
+        assert set(env.env.actions.unique().tolist()) == {1.0, 2.0}
+
+    def test_the_seed_decides(self) -> None:
+        def received(env: Any, seed: int) -> torch.Tensor:
+            env.reset(seed=seed)
+            seen = []
+            for t in range(20):
+                env.step(torch.full((env.num_envs, 2), float(t)))
+                seen.append(env.env.actions)
+            return torch.stack(seen)
+
+        env = wrappers.StickyAction(Zeros(5), 0.5, (1, 3))
+        first = received(env, 0)
+        assert torch.equal(received(env, 0), first)
+        assert torch.equal(received(wrappers.StickyAction(Zeros(2), 0.5, (1, 3)), 0), first[:, :2])
+        assert not torch.equal(received(env, 1), first)
 
     def test_it_sticks_as_often_as_asked_for(self) -> None:
         env = wrappers.StickyAction(Zeros(300), 0.3)

@@ -1,6 +1,7 @@
 """Running statistics are those of all samples at once, also merged over processes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,11 @@ def data_of(rank: int) -> list[torch.Tensor]:
     return [rank + torch.randn(5 + 3 * rank, 3, generator=generator) for _ in range(6)]
 
 
+def stack(rank: int) -> Any:
+    env = wrappers.NormalizeObservation(record(TorchEnv(NEXT_STEP, "dict"), steps=4 + rank))
+    return wrappers.NormalizeReward(wrappers.RecordEpisodeStatistics(env))
+
+
 def in_a_process(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
@@ -103,15 +109,17 @@ def in_a_process(rank: int, folder: str) -> None:
             rms.synchronize()  # nothing new: nothing changes
             seen.append([rms.count.clone(), rms.mean.clone(), rms.square.clone()])
 
-    env = wrappers.NormalizeReward(
-        wrappers.RecordEpisodeStatistics(
-            wrappers.NormalizeObservation(record(TorchEnv(NEXT_STEP, "dict"), steps=4 + rank))
-        )
-    )
+    env = stack(rank)
     rollout(env, partial=False, steps=4 + rank)
     alone = env.state_dict()
     env.synchronize()
-    torch.save({"seen": seen, "alone": alone, "stack": env.state_dict()}, f"{folder}/{rank}.pt")
+    together = env.state_dict()
+    # What has been loaded is common to all: it must not count once for each process.
+    loaded = stack(rank)
+    loaded.load_state_dict(together)
+    loaded.synchronize()
+    result = {"seen": seen, "alone": alone, "stack": together, "loaded": loaded.state_dict()}
+    torch.save(result, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -139,24 +147,9 @@ def test_processes_end_with_the_statistics_of_all_they_saw(tmp_path: Path) -> No
             counts = [result["alone"][name][f"{key}.count"] for result in results]
             torch.testing.assert_close(a[0], sum(counts) - 1e-4)
             assert counts[0] != counts[1]
+            for result in results:
+                loaded = [result["loaded"][name][f"{key}.{part}"] for part in PARTS]
+                torch.testing.assert_close(loaded, a)
 
 
 PARTS = ("count", "mean", "square")
-
-
-def test_loaded_statistics_are_common_to_all_processes(tmp_path: Path) -> None:
-    """They are the same everywhere, so the next merge must not count them for each process."""
-    rms = RunningMeanStd(shape=(3,))
-    rms.update(data_of(0)[0])
-    rms.share()
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
-    )
-    try:
-        rms.update(data_of(0)[1])
-        before = [rms.count.clone(), rms.mean.clone(), rms.square.clone()]
-        rms.synchronize()
-        for a, b in zip(before, [rms.count, rms.mean, rms.square], strict=True):
-            torch.testing.assert_close(a, b)
-    finally:
-        torch.distributed.destroy_process_group()

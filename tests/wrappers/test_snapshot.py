@@ -68,6 +68,18 @@ def test_the_future_after_a_restore_is_the_future_before(mode: Any) -> None:
     env.close()
 
 
+def test_observations_come_back_as_they_were_though_statistics_have_moved() -> None:
+    envs = cartpoles(MODES[1])
+    env = wrappers.NormalizeObservation(envs)
+    env.reset(seed=0)
+    obs, *_ = env.step(torch.ones(NUM_ENVS, 1))
+    state = env.get_state()
+    play(env, 0, 5)
+    assert not torch.allclose(env.observations(envs.set_state(envs.get_state())), obs)
+    assert_identical(env.set_state(state), obs)
+    envs.close()
+
+
 def test_forks_of_an_environment_share_its_future() -> None:
     env = stack(cartpoles(MODES[1]))
     env.reset(seed=0)
