@@ -207,6 +207,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
                 if self.state_space is not None:
                     info["final_state"] = result["final_state"]
+                    info["_final_state"] = result["restart"].clone()
                 info["_final_obs"] = result["restart"]
                 info["_final_info"] = result["restart"].clone()
             return result["obs"], result["reward"], result["terminated"], result["truncated"], info

@@ -379,6 +379,23 @@ def test_cubes_weigh_what_they_should_and_rest_at_half_their_edge(
     torch.testing.assert_close(obs[:, 20].cpu(), torch.full((N,), size / 2), atol=2e-4, rtol=0.0)
 
 
+def test_a_cube_slides_as_far_as_its_friction_lets_it(make: Make) -> None:
+    env = make()
+    place = torch.tensor((0.6, 0.2, 0.025)).repeat(N, 1)
+    put_cube(env, place)
+    cube = env.task.cube
+    vel = torch.zeros(N, 6, device=env.device)
+    vel[:, 1] = 1.0
+    cube.write_state(cube.pose, vel)
+    for _ in range(30):
+        env.step(actions(env, 0, 0, 0, 0, 0, 0, 1))
+    # 0.8 on 0.8 stays 0.8.
+    travelled = env.task.cube_position().cpu()[:, 1] - place[:, 1]
+    expected = torch.full((N,), 1.0 / (2 * 0.8 * 9.81))
+    torch.testing.assert_close(travelled, expected, rtol=0.1, atol=0.0)
+    assert float(cube.vel[:, :3].norm(dim=-1).max()) < 0.01
+
+
 def test_a_large_cube_can_be_pushed(make: Make) -> None:
     env = make(cube_size=0.1, cube_noise=0.0, arm_noise=0.0)
     tip = env.task.fingertip_position().cpu()
