@@ -3,9 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
+from isaac_gymnasium.engines import available_engines
+
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda:0", marks=[pytest.mark.gpu, needs_cuda])])
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
+
+
+@pytest.fixture(params=available_engines())
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Each installed engine in turn."""
+    return request.param

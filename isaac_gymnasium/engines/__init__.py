@@ -35,6 +35,7 @@ class _Entry(NamedTuple):
 # In the order in which "auto" prefers them.
 _ENGINES = {
     "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
+    "newton": _Entry("newton", "isaac_gymnasium.engines.newton:NewtonEngine"),
 }
 
 

@@ -172,10 +172,7 @@ class Engine(abc.ABC):
         if self._record is not None:
             self._record.refuse("it steps the physics")
         self._flush()
-        for _ in range(substeps):
-            for body, wrench in self._wrenches.items():
-                self._apply_wrench(body, wrench)
-            self._simulate()
+        self._advance(substeps)
         self._wrenches.clear()
         self.step_count += 1
         self._kinematics_dirty = False
@@ -261,6 +258,13 @@ class Engine(abc.ABC):
             self._queue(view, quantity, mask)
 
     # ------------------------------------------------------------------ what an engine fills in
+
+    def _advance(self, substeps: int) -> None:
+        """Physics steps of one control step; an engine may have a faster way than one by one."""
+        for _ in range(substeps):
+            for body, wrench in self._wrenches.items():
+                self._apply_wrench(body, wrench)
+            self._simulate()
 
     @abc.abstractmethod
     def _restart(self) -> None:

@@ -26,8 +26,8 @@ def cube_scene() -> Scene:
 
 
 @pytest.fixture
-def engine(device: torch.device) -> Iterator[Engine]:
-    engine = load_engine("auto")(cube_scene(), N, 1 / 120, device)
+def engine(engine_name: str, device: torch.device) -> Iterator[Engine]:
+    engine = load_engine(engine_name)(cube_scene(), N, 1 / 120, device)
     yield engine
     engine.close()
 
@@ -157,7 +157,9 @@ def test_a_closed_engine_says_so(engine: Engine) -> None:
         _ = robot.dof_pos
 
 
-def test_a_robot_without_degrees_of_freedom_is_refused(device: torch.device) -> None:
+def test_a_robot_without_degrees_of_freedom_is_refused(
+    engine_name: str, device: torch.device
+) -> None:
     links = tuple(
         Link(name=name, inertial=box_inertial(1.0, (0.1,) * 3), shapes=(box((0.1,) * 3),))
         for name in ("base", "tip")
@@ -165,13 +167,13 @@ def test_a_robot_without_degrees_of_freedom_is_refused(device: torch.device) -> 
     scene = Scene(env_spacing=2.0)
     weld = Joint(name="weld", kind="fixed", parent="base", child="tip", position=(0, 0, 0.2))
     scene.add_robot("Statue", Robot(links=links, joints=(weld,)))
-    engine = load_engine("auto")(scene, 2, 1 / 120, device)
+    engine = load_engine(engine_name)(scene, 2, 1 / 120, device)
     with pytest.raises(EngineError, match=r"/World/envs/env_0/Statue.*no degrees of freedom"):
         engine.articulation("Statue")
     engine.close()
 
 
-def test_a_broken_joint_target_is_refused_by_name(device: torch.device) -> None:
+def test_a_broken_joint_target_is_refused_by_name(engine_name: str, device: torch.device) -> None:
     from pxr import UsdPhysics
 
     scene = Scene(env_spacing=2.0)
@@ -179,17 +181,21 @@ def test_a_broken_joint_target_is_refused_by_name(device: torch.device) -> None:
     joint = UsdPhysics.Joint(scene.stage.GetPrimAtPath(f"{path}/joints/cart_to_pole"))
     joint.GetBody1Rel().SetTargets([f"{path}/rod"])
     with pytest.raises(SceneError, match=r"joints/cart_to_pole.*Robot/rod, which does not exist"):
-        load_engine("auto")(scene, 2, 1 / 120, device)
+        load_engine(engine_name)(scene, 2, 1 / 120, device)
 
 
-def test_a_pose_that_is_not_finite_is_refused_by_name(device: torch.device) -> None:
+def test_a_pose_that_is_not_finite_is_refused_by_name(
+    engine_name: str, device: torch.device
+) -> None:
     scene = Scene(env_spacing=2.0)
     scene.add_rigid_body("Cube", box((0.1,) * 3), mass=1.0, position=(0.0, float("nan"), 0.0))
     with pytest.raises(SceneError, match=r"/World/envs/env_0/Cube: its pose is not finite"):
-        load_engine("auto")(scene, 2, 1 / 120, device)
+        load_engine(engine_name)(scene, 2, 1 / 120, device)
 
 
-def test_a_users_usd_robot_is_simulated(device: torch.device, tmp_path: Path) -> None:
+def test_a_users_usd_robot_is_simulated(
+    engine_name: str, device: torch.device, tmp_path: Path
+) -> None:
     own = Scene(env_spacing=2.0)
     path = own.add_robot("Robot", cartpole())
     own.stage.SetDefaultPrim(own.stage.GetPrimAtPath(path))
@@ -198,7 +204,7 @@ def test_a_users_usd_robot_is_simulated(device: torch.device, tmp_path: Path) ->
 
     scene = Scene(env_spacing=4.0)
     scene.add_usd("Mine", file, position=(0.0, 0.0, 1.5))
-    engine = load_engine("auto")(scene, 3, 1 / 120, device)
+    engine = load_engine(engine_name)(scene, 3, 1 / 120, device)
     robot = engine.articulation("Mine")
     assert robot.dof_names == ["slider_to_cart", "cart_to_pole"]
     engine.step(2)
@@ -206,10 +212,12 @@ def test_a_users_usd_robot_is_simulated(device: torch.device, tmp_path: Path) ->
     engine.close()
 
 
-def test_several_engines_live_side_by_side_and_one_after_another(device: torch.device) -> None:
-    engines = [load_engine("auto")(cube_scene(), n, 1 / 120, device) for n in (2, 3)]
+def test_several_engines_live_side_by_side_and_one_after_another(
+    engine_name: str, device: torch.device
+) -> None:
+    engines = [load_engine(engine_name)(cube_scene(), n, 1 / 120, device) for n in (2, 3)]
     if device.type == "cuda":
-        engines.append(load_engine("auto")(cube_scene(), 4, 1 / 120, torch.device("cpu")))
+        engines.append(load_engine(engine_name)(cube_scene(), 4, 1 / 120, torch.device("cpu")))
     cubes = [engine.rigid_body("Cube") for engine in engines]
     for _ in range(20):
         for engine in engines:
@@ -224,7 +232,7 @@ def test_several_engines_live_side_by_side_and_one_after_another(device: torch.d
     assert bool(cubes[1].pose.isfinite().all())
     for engine in engines:
         engine.close()
-    again = load_engine("auto")(cube_scene(), 2, 1 / 120, device)
+    again = load_engine(engine_name)(cube_scene(), 2, 1 / 120, device)
     again.step()
     assert bool(again.rigid_body("Cube").pose.isfinite().all())
     again.close()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from isaac_gymnasium.engines import Engine, EngineError, load_engine
+from isaac_gymnasium.engines import Engine, load_engine
 from isaac_gymnasium.robots.franka import HAND, franka
 from isaac_gymnasium.scene import Joint, Link, Material, Robot, box, box_inertial, sphere
 from isaac_gymnasium.scene.builder import Scene
@@ -21,11 +21,11 @@ Start = Callable[..., Engine]
 
 
 @pytest.fixture
-def start(device: torch.device) -> Iterator[Start]:
+def start(engine_name: str, device: torch.device) -> Iterator[Start]:
     engines: list[Engine] = []
 
     def make(scene: Scene, num_envs: int = 3, dt: float = DT) -> Engine:
-        engines.append(load_engine("auto")(scene, num_envs, dt, device))
+        engines.append(load_engine(engine_name)(scene, num_envs, dt, device))
         return engines[-1]
 
     yield make
@@ -48,11 +48,11 @@ def test_a_free_body_falls_with_g(start: Start) -> None:
     time = 1.0
     for _ in range(round(time / DT)):
         engine.step()
-    # The largest error a first-order integrator may make.
+    # The largest error a first-order integrator may make, and the rounding of 50 m.
     torch.testing.assert_close(
         ball.pose[:, 2].cpu(),
         torch.full((3,), 50.0 - 0.5 * GRAVITY * time**2),
-        atol=0.5 * GRAVITY * DT * time,
+        atol=0.5 * GRAVITY * DT * time + 1e-4,
         rtol=0.0,
     )
     torch.testing.assert_close(
@@ -250,19 +250,6 @@ def test_a_wrench_accelerates_by_newtons_second_law(start: Start) -> None:
     torch.testing.assert_close(ball.vel[:, 3:], spin, rtol=1e-3, atol=1e-5)
     engine.step(12)
     torch.testing.assert_close(ball.vel[:, :3], expected + gravity * time, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_force_on_a_weightless_body_is_refused_where_physx_would_add_gravity() -> None:
-    scene = Scene(env_spacing=2.0)
-    scene.add_rigid_body("Ball", sphere(0.1), mass=0.4, disable_gravity=True)
-    engine = load_engine("auto")(scene, 2, DT, torch.device("cuda:0"))
-    zero = torch.zeros(2, 3, device="cuda:0")
-    engine.rigid_body("Ball").apply_wrench(zero, zero)
-    with pytest.raises(EngineError, match="Ball: on a GPU, PhysX lets gravity act"):
-        engine.step()
-    engine.close()
 
 
 def test_a_joint_effort_lasts_until_it_is_set_again(start: Start) -> None:

@@ -11,6 +11,7 @@ import torch
 
 pytest.importorskip("ovphysx")
 
+from isaac_gymnasium.engines import EngineError
 from isaac_gymnasium.engines import _physx_runtime as runtime
 from isaac_gymnasium.engines.physx import PhysxEngine, grid_cell
 from isaac_gymnasium.scene import sphere
@@ -68,6 +69,19 @@ def test_an_overflow_that_physx_only_logs_becomes_a_warning_once() -> None:
         native.error("Contact buffer overflow detected, please increase its size to at least 9")
         engine.step()
     assert len(caught) == 1
+    engine.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_force_on_a_weightless_body_is_refused_where_physx_would_add_gravity() -> None:
+    scene = Scene(env_spacing=2.0)
+    scene.add_rigid_body("Ball", sphere(0.1), mass=0.4, disable_gravity=True)
+    engine = PhysxEngine(scene, 2, 1 / 240, torch.device("cuda:0"))
+    zero = torch.zeros(2, 3, device="cuda:0")
+    engine.rigid_body("Ball").apply_wrench(zero, zero)
+    with pytest.raises(EngineError, match="Ball: on a GPU, PhysX lets gravity act"):
+        engine.step()
     engine.close()
 
 

@@ -1,0 +1,290 @@
+"""Turns an authored scene into a Newton model: one world an environment, ground shared by all.
+
+`ModelBuilder.add_usd` reads most of what a scene holds. What it does not read, or reads into
+something that MuJoCo's solver ignores, is set here: armature, joint friction and speed limits,
+weightless bodies, and restitution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import EngineError
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.scene.builder import Scene
+
+UNLIMITED = torch.finfo(torch.float32).max
+"""What an engine says where nothing limits a joint."""
+
+_RESTING_CONTACT = (2500.0, 100.0)
+"""Stiffness and damping of a contact that does not bounce: MuJoCo's own time constant, 0.02 s."""
+IMPEDANCE = (0.95, 0.99, 0.001, 0.5, 2.0)
+"""How hard contacts are, MuJoCo's `solimp`: five times as hard as its default, with which a gripper
+sinks millimetres into what it holds."""
+_STEPS_OF_A_BOUNCE = 8.0
+_POINTS_OF_A_PAIR = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArticulationLayout:
+    """Where the parts of a robot lie within one world, in the order of `Articulation`.
+
+    Attributes:
+        index: Of the articulation.
+        links: Bodies, root first.
+        rows: Rows of the links in the articulation's Jacobian.
+        coords: Joint coordinates of the degrees of freedom.
+        dofs: Joint velocities of the degrees of freedom.
+        columns: Columns of the degrees of freedom in the articulation's Jacobian.
+        root: First coordinate and first velocity of a floating base, None for a fixed one.
+        link_names: Names of the links.
+        dof_names: Names of the degrees of freedom.
+    """
+
+    index: int
+    links: list[int]
+    rows: list[int]
+    coords: list[int]
+    dofs: list[int]
+    columns: list[int]
+    root: tuple[int, int] | None
+    link_names: list[str]
+    dof_names: list[str]
+
+
+class World:
+    """One environment as Newton's builder holds it, and the model of all environments.
+
+    Args:
+        scene: The authored scene.
+        num_envs: Number of worlds.
+        dt: Length of a physics step, s; bounces are tuned to it.
+        device: A Warp device's name.
+
+    Attributes:
+        builder: The builder of one world.
+        model: The model of all worlds.
+        bounces: Whether any material has a restitution.
+        shape_labels: Prim paths of the shapes of all worlds.
+    """
+
+    def __init__(self, scene: Scene, num_envs: int, dt: float, device: str) -> None:
+        import newton
+        from pxr import UsdGeom
+
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        self.stage = scene.stage
+        self.builder = self._read(ENV_0, dt)
+        everything = newton.ModelBuilder()
+        newton.solvers.SolverMuJoCo.register_custom_attributes(everything)
+        everything.replicate(self.builder, num_envs)
+        for prim in self.stage.GetPrimAtPath("/World").GetChildren():
+            if prim.IsA(UsdGeom.Gprim):
+                everything.add_builder(self._read(str(prim.GetPath()), dt))
+        self.model = everything.finalize(device=device)
+        self.bounces = max([0.0, *everything.shape_material_restitution]) > 0.0
+        self.shape_labels: list[str] = list(self.model.shape_label)
+
+    def _read(self, root: str, dt: float) -> Any:
+        import newton
+
+        builder = newton.ModelBuilder()
+        newton.solvers.SolverMuJoCo.register_custom_attributes(builder)
+        builder.add_usd(
+            self.stage,
+            root_path=root,
+            schema_resolvers=[
+                newton.usd.SchemaResolverNewton(),
+                newton.usd.SchemaResolverPhysx(),
+            ],
+        )
+        self._complete_joints(builder)
+        self._complete_bodies(builder)
+        solimp = _custom(builder, "mujoco:geom_solimp")
+        for shape, restitution in enumerate(builder.shape_material_restitution):
+            stiffness, damping = contact_gains(torch.tensor(restitution), dt)
+            builder.shape_material_ke[shape] = float(stiffness)
+            builder.shape_material_kd[shape] = float(damping)
+            solimp[shape] = IMPEDANCE
+            # MuJoCo takes contacts within a margin as active; a gap would only cost pairs.
+            builder.shape_gap[shape] = 0.0
+        return builder
+
+    def _complete_joints(self, builder: Any) -> None:
+        import newton
+
+        for joint, dof in _scalar_joints(builder):
+            prim = self.stage.GetPrimAtPath(builder.joint_label[joint])
+            angular = builder.joint_type[joint] == newton.JointType.REVOLUTE
+            axis = "angular" if angular else "linear"
+            radian = math.radians(1.0) if angular else 1.0
+
+            def authored(name: str, default: float, prim: Any = prim, axis: str = axis) -> float:
+                for api in (f"physxJointAxis:{axis}", "physxJoint"):
+                    value = prim.GetAttribute(f"{api}:{name}").Get() if prim else None
+                    if value is not None:
+                        return float(value)
+                return default
+
+            builder.joint_armature[dof] = authored("armature", builder.joint_armature[dof])
+            builder.joint_friction[dof] = authored("dynamicFrictionEffort", 0.0)
+            speed = authored("maxJointVelocity", math.inf)
+            builder.joint_velocity_limit[dof] = min(speed * radian, UNLIMITED)
+            # With both, every gain can be changed later, and velocity targets are heard.
+            builder.joint_target_mode[dof] = newton.JointTargetMode.POSITION_VELOCITY
+
+    def _complete_bodies(self, builder: Any) -> None:
+        weightless = _custom(builder, "mujoco:gravcomp")
+        for body, path in enumerate(builder.body_label):
+            prim = self.stage.GetPrimAtPath(path)
+            if prim and prim.GetAttribute("physxRigidBody:disableGravity").Get():
+                weightless[body] = 1.0
+
+    # ------------------------------------------------------------------ finding things
+
+    def body(self, path: str) -> int:
+        """Index, within a world, of the body authored at a path; -1 where there is none."""
+        labels = self.builder.body_label
+        return labels.index(path) if path in labels else -1
+
+    def free_body(self, path: str) -> tuple[int, int, int]:
+        """Body, first coordinate and first velocity of a free body.
+
+        Raises:
+            EngineError: If there is no free body at this path.
+        """
+        import newton
+
+        body, b = self.body(path), self.builder
+        joints = [j for j in range(b.joint_count) if b.joint_child[j] == body]
+        if body < 0 or not joints or b.joint_type[joints[0]] != newton.JointType.FREE:
+            raise EngineError(f"{path}: no rigid body here")
+        return body, b.joint_q_start[joints[0]], b.joint_qd_start[joints[0]]
+
+    def articulation(self, path: str) -> ArticulationLayout:
+        """Where the parts of a robot are; links and joints in the order of PhysX.
+
+        That is breadth first, the children of a link by the paths of their joints.
+
+        Raises:
+            EngineError: If Newton made no articulation of what is at this path.
+        """
+        import newton
+
+        b = self.builder
+        if path not in b.articulation_label:
+            raise EngineError(f"{path}: no articulation here")
+        index = b.articulation_label.index(path)
+        start = b.articulation_start[index]
+        stops = [*b.articulation_start, b.joint_count]
+        joints = list(range(start, stops[index + 1]))
+        order = [j for j in joints if b.joint_parent[j] == -1][:1]
+        for joint in order:
+            link = b.joint_child[joint]
+            below = [j for j in joints if b.joint_parent[j] == link]
+            order += sorted(below, key=lambda j: str(b.joint_label[j]))
+        root = order[0]
+        floating = b.joint_type[root] == newton.JointType.FREE
+        scalar = dict(_scalar_joints(b))
+        moving = [j for j in order if j in scalar]
+        dofs = [scalar[j] for j in moving]
+        return ArticulationLayout(
+            index=index,
+            links=[b.joint_child[j] for j in order],
+            rows=[j - start for j in order],
+            coords=[b.joint_q_start[j] for j in moving],
+            dofs=dofs,
+            columns=[dof - b.joint_qd_start[start] for dof in dofs],
+            root=(b.joint_q_start[root], b.joint_qd_start[root]) if floating else None,
+            link_names=[_name(b.body_label[b.joint_child[j]]) for j in order],
+            dof_names=[_name(b.joint_label[j]) for j in moving],
+        )
+
+    @property
+    def most_contacts(self) -> int:
+        """More contact points than the shapes of one environment can have."""
+        moving = len(self.colliders(list(range(self.builder.body_count))))
+        own = int(self.builder.shape_count)
+        shared = len(self.shape_labels) - own * int(self.model.world_count)
+        return _POINTS_OF_A_PAIR * moving * (own + shared - 1)
+
+    def colliders(self, bodies: list[int]) -> list[int]:
+        """Colliding shapes, within a world, of bodies in the given order."""
+        import newton
+
+        b = self.builder
+        collides = int(newton.ShapeFlags.COLLIDE_SHAPES)
+        return [
+            shape
+            for body in bodies
+            for shape in range(b.shape_count)
+            if b.shape_body[shape] == body and int(b.shape_flags[shape]) & collides
+        ]
+
+    def shapes_of(self, path: str) -> list[int]:
+        """Indices, over all worlds, of the shapes of the body or at or below the prim."""
+        bodies = self.model.shape_body.numpy().tolist()
+        labels = self.model.body_label
+        return [
+            shape
+            for shape, label in enumerate(self.shape_labels)
+            if (bodies[shape] >= 0 and labels[bodies[shape]] == path)
+            or (bodies[shape] < 0 and f"{label}/".startswith(f"{path}/"))
+        ]
+
+
+def contact_gains(restitution: Tensor, dt: float) -> tuple[Tensor, Tensor]:
+    """Stiffness and damping, per unit of mass, of contacts that return this share of speed.
+
+    MuJoCo knows no restitution. A spring that is damped by the share z of critical and lets go
+    when it would pull returns exp(-z (pi - 2 asin z) / sqrt(1 - z^2)) of the speed (Schwager and
+    Poeschel 2007, "Coefficient of restitution and linear-dashpot model revisited"). It is as stiff
+    as `dt` can resolve; where nothing bounces the contact is MuJoCo's critically damped default.
+
+    Args:
+        restitution: 0 to 1, any shape.
+        dt: Length of a physics step, s.
+
+    Returns:
+        Stiffness (1/s^2) and damping (1/s), each of the shape of `restitution`.
+    """
+    table = torch.linspace(0.0, 0.999, 1000)
+    returned = torch.exp(-table * (math.pi - 2 * torch.asin(table)) / torch.sqrt(1 - table**2))
+    bouncy = restitution.clamp(float(returned[-1]), 1.0)
+    share = table[(returned - bouncy.unsqueeze(-1)).abs().argmin(-1)]
+    frequency = math.pi / (_STEPS_OF_A_BOUNCE * dt)
+    stiffness, damping = _RESTING_CONTACT
+    bounces = restitution > 0.0
+    return (
+        torch.where(bounces, torch.full_like(share, frequency**2), stiffness),
+        torch.where(bounces, 2.0 * share.clamp(min=1e-4) * frequency, damping),
+    )
+
+
+def _scalar_joints(builder: Any) -> Iterator[tuple[int, int]]:
+    """Revolute and prismatic joints with the index of their degree of freedom."""
+    import newton
+
+    for joint in range(builder.joint_count):
+        if builder.joint_type[joint] in (newton.JointType.REVOLUTE, newton.JointType.PRISMATIC):
+            yield joint, builder.joint_qd_start[joint]
+
+
+def _custom(builder: Any, name: str) -> Any:
+    """Values of a custom attribute by the index of what they belong to."""
+    attribute = builder.custom_attributes[name]
+    if attribute.values is None:
+        attribute.values = {}
+    return attribute.values
+
+
+def _name(label: str) -> str:
+    return label.rpartition("/")[2]
