@@ -59,6 +59,13 @@ class UnbatchedSpace(Sound):
 
 
 @breaks("spaces")
+class NoSingleSpace(Sound):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.single_observation_space = None
+
+
+@breaks("spaces")
 class OtherDtypeOfActions(Sound):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
