@@ -45,6 +45,12 @@ class FailsAtTheSixthStep(Sound):
         return super().step(actions)
 
 
+@breaks("runs")
+class ResetReturnsObservationsOnly(Sound):
+    def reset(self, **kwargs):
+        return super().reset(**kwargs)[0]
+
+
 @breaks("runs", DISABLED)
 class NoInfo(Sound):
     def reset(self, **kwargs):
@@ -194,6 +200,13 @@ class ListInInfo(WithInfo):
 
 
 @breaks("infos")
+class NumberAsKey(Sound):
+    def reset(self, **kwargs):
+        obs, info = super().reset(**kwargs)
+        return obs, info | {7: 1.0}
+
+
+@breaks("infos")
 class MaskOfInts(Sound):
     def step(self, actions):
         *rest, info = super().step(actions)
@@ -260,6 +273,15 @@ class NoneInListRefused(Sound):
         super().seed(seed if isinstance(seed, int) else [int(one) for one in seed])
 
 
+@breaks("seed_list")
+class ListOfSeedsIgnored(Sound):
+    def seed(self, seed):
+        super().seed(seed)
+        if not isinstance(seed, int):
+            self.lists = getattr(self, "lists", 0) + 1
+            self.episode += self.lists
+
+
 @breaks("seed_none")
 class NoneSeedsAnew(Sound):
     def reset(self, *, seed=None, options=None):
@@ -312,6 +334,15 @@ class EachInstanceItsOwn(Sound):
 
     def draw(self):
         return super().draw() / self.number
+
+
+@breaks("reproducible")
+class RemembersItsVelocity(Sound):
+    def reset(self, **kwargs):
+        velocity = self.velocity
+        result = super().reset(**kwargs)
+        self.velocity = velocity
+        return result
 
 
 @breaks("refuses_seeds")
@@ -496,7 +527,7 @@ class RewardAtReset(AtReset):
 @breaks("next_step_reset", NEXT_STEP)
 class FlagAtReset(AtReset):
     def change(self, mask, obs, reward, terminated, *rest):
-        return obs, reward, terminated | mask, *rest
+        return obs, 0 * reward, terminated | mask, *rest
 
 
 @breaks("next_step_reset", NEXT_STEP)
@@ -698,6 +729,12 @@ class BuffersOfInferenceMode(Sound):
         self.ended = self.ended & ~mask
 
 
+@breaks("grad_modes", NEXT_STEP)
+class ActsWithGradientsOnly(Sound):
+    def step(self, actions):
+        return super().step(actions if torch.is_grad_enabled() else 0 * actions)
+
+
 # ---------------------------------------------------------------------- lifecycle
 
 
@@ -721,20 +758,40 @@ class StepsAfterClose(Sound):
         pass
 
 
-@breaks("recreation")
-class OneProcessOneLife(Sound):
+@breaks("refuses_after_close")
+class ResetsAfterClose(Sound):
+    def reset(self, **kwargs):
+        closed, self.closed = self.closed, False
+        result = super().reset(**kwargs)
+        self.closed = closed
+        return result
+
+
+class CountsTheLiving(Sound):
     alive = 0
     over = False
 
     def __init__(self, **kwargs):
-        if self.over:
-            raise RuntimeError("the simulator cannot be started again")
         super().__init__(**kwargs)
         type(self).alive += 1
 
     def close_extras(self, **kwargs):
         type(self).alive -= 1
         type(self).over = self.alive == 0
+
+
+@breaks("recreation")
+class OtherSecondLife(CountsTheLiving):
+    def move(self, actions):
+        super().move(actions / 2 if self.over else actions)
+
+
+@breaks("recreation")
+class OneProcessOneLife(CountsTheLiving):
+    def __init__(self, **kwargs):
+        if self.over:
+            raise RuntimeError("the simulator cannot be started again")
+        super().__init__(**kwargs)
 
 
 # ---------------------------------------------------------------------- specs, by ID

@@ -106,6 +106,19 @@ def test_a_break_fails_exactly_the_point_meant(broken):
     assert (report[point].expected == "no error") == (cls.__name__ in RAISING), report[point]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_rewards_on_another_device_are_caught():
+    class Scattered(Sound):
+        def step(self, actions):
+            obs, reward, *rest = super().step(actions)
+            return obs, reward.cuda(), *rest
+
+    report = check_vector_env(lambda **kwargs: Scattered(**kwargs))
+    assert names(report, "fail") == {"one_device"}
+    assert report["one_device"].got == "cuda:0"
+
+
 def test_every_point_has_a_break():
     points = {check.name for check in _CHECKS}
     assert points - {broken.partition(":")[0] for broken in BROKEN} == {"spec", "spec_json"}
@@ -233,11 +246,22 @@ class TestBounds:
         point = report["next_step_ignores_actions"]
         assert point.reason == "the action space has one action only"
 
-    @pytest.mark.parametrize("length", [1, 2])
-    def test_episodes_too_short_for_a_reset_in_their_middle(self, length):
+    @pytest.mark.parametrize(
+        ("length", "where"), [(1, "in the first step"), (2, "within two steps")]
+    )
+    def test_episodes_too_short_for_a_reset_in_their_middle(self, length, where):
         report = check_vector_env(lambda **kwargs: Sound(max_episode_steps=length, **kwargs))
         report.raise_for_failures()
-        assert report["reset_mask_isolated"].reason.startswith("an episode ended")
+        assert report["reset_mask_isolated"].reason == f"an episode ended {where}"
+
+    def test_a_time_limit_that_no_episode_reaches(self):
+        class Brief(Sound):
+            def is_over(self):
+                return self.length >= 3, torch.zeros(self.num_envs, dtype=torch.bool)
+
+        report = check_vector_env(Brief)
+        report.raise_for_failures()
+        assert report["truncation"].reason == "every episode terminated before its step 8"
 
     def test_observations_that_never_change_are_not_held_against_the_reset(self):
         class Blind(Sound):
