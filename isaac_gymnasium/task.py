@@ -158,6 +158,16 @@ class Task(abc.ABC):
         next step and may be read later, for example by a reward term.
         """
 
+    def post_physics_step(self, rng: RandomStreams) -> None:  # noqa: B027 (most tasks keep nothing)
+        """Brings up to date what is kept from step to step: timers, contacts, commands.
+
+        Called once an environment step, after the physics and before terminations, rewards and
+        observations, which may then be asked for any number of times.
+
+        Args:
+            rng: Streams at this step of each episode, for what changes within an episode.
+        """
+
     @abc.abstractmethod
     def get_observations(self) -> Observation:
         """(N, O) float32 observations, or a dict of tensors."""

@@ -363,6 +363,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         task, mode = self.task, self.autoreset_mode
         self.episode_length += 1
         self.rng.begin(self.episode_length)
+        task.post_physics_step(self.rng)
         terminated = task.get_terminations().clone()
         truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
         step: dict[str, Any] = {}

@@ -178,6 +178,31 @@ class Clock(Pendulum):
 
 
 @dataclass(kw_only=True)
+class Dice(Pendulum):
+    """Rolls a die in every step, and pays what it shows."""
+
+    num_observations: ClassVar[int] = 1
+
+    def post_reset(self) -> None:
+        super().post_reset()
+        self.die = torch.zeros(self.num_envs, device=self.device)
+        self.rolls = torch.zeros(self.num_envs, device=self.device)
+
+    def post_physics_step(self, rng: RandomStreams) -> None:
+        self.die.copy_(rng.uniform())
+        self.rolls += 1.0
+
+    def get_observations(self) -> Tensor:
+        return self.die.unsqueeze(-1)
+
+    def get_rewards(self) -> dict[str, Tensor]:
+        return {"die": self.die}
+
+    def get_extras(self) -> dict[str, Tensor]:
+        return {"rolls": self.rolls}
+
+
+@dataclass(kw_only=True)
 class Exposed(Pendulum):
     """Hands out its own buffers, as `Task` allows."""
 
@@ -584,6 +609,23 @@ def test_the_log_adds_up_to_the_mean_reward_where_episodes_end_too(make: Make, m
         total = torch.stack(list(info["log"].values())).sum()
         torch.testing.assert_close(total, reward.mean(), atol=1e-5, rtol=0.0)
     assert ends > N
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_task_keeps_is_brought_up_to_date_once_a_step_with_a_draw_of_that_step(
+    make: Make, mode: str
+) -> None:
+    few, many = (make(Dice, n, autoreset_mode=mode, episode_length_s=1.0) for n in (2, 5))
+    rolled = []
+    for env in (few, many):
+        env.reset(seed=3)
+        steps = [env.step(torch.zeros(env.num_envs, 1)) for _ in range(4)]
+        for count, (obs, reward, _, _, info) in enumerate(steps, start=1):
+            assert torch.equal(obs[:, 0], reward), "rewards and observations see the same roll"
+            assert bool((info["rolls"] == count).all())
+        rolled.append(torch.stack([reward for _, reward, *_ in steps]).cpu())
+    assert torch.equal(rolled[0], rolled[1][:, :2])
+    assert len(rolled[1].unique()) == 20, "every step and environment rolls anew"
 
 
 # ---------------------------------------------------------------------- when episodes end

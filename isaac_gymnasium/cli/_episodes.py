@@ -55,9 +55,7 @@ class EpisodeStatistics:
         ended = (terminated | truncated).squeeze(1)
         self._steps += 1
         self._episodes += ended.sum()
-        episode = {"return": self._return, "length": self._length}
-        if "success" in info["final_info"]:
-            episode["success"] = info["final_info"]["success"]
+        episode = {**info["final_info"], "return": self._return, "length": self._length}
         for name, values in episode.items():
             _add(self._episode_sums, f"episode/{name}", (values * ended).sum())
         for name, value in info.get("log", {}).items():
@@ -83,12 +81,14 @@ class Evaluation:
     """The first episode of each environment.
 
     ``returns`` and ``lengths`` are (N,) float; ``successes`` is (N,) bool, or None where the task
-    does not say what success is.
+    does not say what success is. ``extras`` are the task's other extras at the episode's end, each
+    (N,) by name.
     """
 
     returns: torch.Tensor
     lengths: torch.Tensor
     successes: torch.Tensor | None
+    extras: dict[str, torch.Tensor]
 
     def __str__(self) -> str:
         deviation = self.returns.std(correction=0)
@@ -96,6 +96,10 @@ class Evaluation:
         if self.successes is not None:
             parts.append(f"success {100 * self.successes.float().mean():.1f} %")
         parts.append(f"length {self.lengths.mean():.1f}")
+        for name, values in self.extras.items():
+            mean = float(values.float().mean())
+            percent = values.dtype == torch.bool
+            parts.append(f"{name} {100 * mean:.1f} %" if percent else f"{name} {mean:.3g}")
         return f"{', '.join(parts)} ({len(self.returns)} episodes)"
 
 
@@ -115,20 +119,19 @@ def evaluate(env: SkrlWrapper, policy: Policy, *, seed: int) -> Evaluation:
     returns = torch.zeros(env.num_envs, device=env.device)
     lengths = torch.zeros_like(returns)
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    successes = None
+    extras: dict[str, torch.Tensor] = {}
     for step in range(env.unwrapped.max_episode_steps):
         actions = policy(observations, env.state())
         observations, rewards, terminated, truncated, info = env.step(actions)
         returns += rewards.squeeze(1) * running
         lengths += running
         ended = running & (terminated | truncated).squeeze(1)
-        success = info["final_info"].get("success")
-        if success is not None:
-            before = torch.zeros_like(running) if successes is None else successes
-            successes = torch.where(ended, success, before)
+        for name, values in info["final_info"].items():
+            before = extras.get(name, torch.zeros_like(values))
+            extras[name] = torch.where(ended, values, before)
         running &= ~ended
         if step % 32 == 31 and not running.any():
             break
     if running.any():
         raise RuntimeError(f"{int(running.sum())} episodes ran beyond max_episode_steps")
-    return Evaluation(returns, lengths, successes)
+    return Evaluation(returns, lengths, extras.pop("success", None), extras)

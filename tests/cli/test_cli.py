@@ -163,9 +163,10 @@ class ScriptedEnv:
         rewards = 10.0**self.n
         ended = self.t > torch.arange(4)
         success = ended & (self.n == 0) & (torch.arange(4) % 2 == 0)
+        extras = {"success": success, "fell": ~success, "distance": self.t - 0.5}
         self.n += ended
         self.t[ended] = 0
-        info = {"final_info": {"success": success}, "log": {"reward/a": rewards.mean()}}
+        info = {"final_info": extras, "log": {"reward/a": rewards.mean()}}
         flags = torch.zeros(4, dtype=torch.bool)
         return torch.zeros(4, 1), rewards[:, None], ended[:, None], flags[:, None], info
 
@@ -177,7 +178,10 @@ class TestEpisodes:
         assert env.seed == 11
         assert result.returns.tolist() == result.lengths.tolist() == [1, 2, 3, 4]
         assert result.successes.tolist() == [True, False, True, False]
-        assert str(result) == "return 2.5 ± 1.1, success 50.0 %, length 2.5 (4 episodes)"
+        assert result.extras["distance"].tolist() == [0.5, 1.5, 2.5, 3.5]
+        assert str(result) == (
+            "return 2.5 ± 1.1, success 50.0 %, length 2.5, fell 50.0 %, distance 2 (4 episodes)"
+        )
 
     def test_statistics_are_means_over_ended_episodes_and_over_steps(self):
         env, statistics = ScriptedEnv(), _episodes.EpisodeStatistics(4, torch.device("cpu"))
@@ -190,6 +194,8 @@ class TestEpisodes:
                 "episode/return": 13 / 3,
                 "episode/length": 4 / 3,
                 "episode/success": 1 / 3,
+                "episode/fell": 2 / 3,
+                "episode/distance": (0.5 + 0.5 + 1.5) / 3,
                 "reward/a": (1 + 13 / 4) / 2,
             }
         )
