@@ -14,13 +14,14 @@ import tyro
 
 from isaac_gymnasium.cli._environment import import_task_module
 from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.list import List
 from isaac_gymnasium.cli.train import Train
 from isaac_gymnasium.presets import PpoConfig, ppo_preset
 
-Command = List | Train | Evaluate | Check
+Command = List | Train | Evaluate | Check | Benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +70,8 @@ def _read(words: Sequence[str], ppo: PpoConfig) -> Command:
         Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[Check, tyro.conf.subcommand("check")],
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Benchmark, tyro.conf.subcommand("benchmark")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,

@@ -1,0 +1,285 @@
+"""The process of one case: makes the environment, times it, prints the result as JSON."""
+
+from __future__ import annotations
+
+import time
+
+_ENTERED = time.time()
+
+import json  # noqa: E402 (the clock has to be first)
+import resource  # noqa: E402
+import statistics  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
+from contextlib import closing  # noqa: E402
+from dataclasses import asdict  # noqa: E402
+from importlib import metadata  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+import torch  # noqa: E402
+
+from isaac_gymnasium.benchmark.case import Case, Result, Spread  # noqa: E402
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.benchmark.peers import Peer
+
+_PERIOD = 64
+"""Steps after which the random actions repeat."""
+_PACKAGES = ("isaac_gymnasium", "gymnasium", "torch", "numpy", "ovphysx", "newton", "warp-lang")
+
+
+def main() -> None:
+    """Measures the case given as JSON in the first argument."""
+    request = json.loads(sys.argv[1])
+    result = run(Case(**request["case"]), request["started"])
+    # The last line: libraries print, too.
+    print("\n" + json.dumps(asdict(result)), flush=True)
+
+
+def run(case: Case, started: float) -> Result:
+    """Measure one case in this process.
+
+    Args:
+        case: what to measure.
+        started: `time.time()` when the process was started.
+    """
+    from isaac_gymnasium.benchmark.peers import find_peer
+
+    peer = find_peer(case.id)
+    return _run_peer(case, peer, started) if peer else _run_own(case, started)
+
+
+def _run_own(case: Case, started: float) -> Result:
+    import gymnasium
+
+    from isaac_gymnasium.benchmark.bare_loop import bare_loop
+    from isaac_gymnasium.cli._environment import import_task_module
+
+    import_task_module(case.id)
+    clock = _Clock(started)
+    clock.note("import")
+    env: Any = gymnasium.make_vec(
+        case.id.rpartition(":")[2],
+        num_envs=case.num_envs,
+        engine=case.engine,
+        device=case.device,
+        **case.keywords,
+    )
+    with closing(env):
+        wait = _waiter(env.device)
+        wait()
+        clock.note("make")
+        env.reset(seed=0)
+        wait()
+        clock.note("reset")
+        low, high = (
+            torch.as_tensor(bound).to(env.device)
+            for bound in (env.single_action_space.low, env.single_action_space.high)
+        )
+        shape = (_PERIOD, case.num_envs, *env.single_action_space.shape)
+        actions = low + (high - low) * torch.rand(shape, device=env.device)
+        env.step(actions[0])
+        wait()
+        clock.note("step")
+
+        random = _Cycle(lambda k: env.step(actions[k]))
+        for _ in range(case.warm_up):
+            random()
+        bare = bare_loop(env)
+        for _ in range(5):
+            bare()
+            random()
+        speeds = {"random": _speed(case, random, wait)}
+        turns = _turn_about(
+            case,
+            {
+                "physics": lambda: env.engine.step(env.task.decimation),
+                "engine": bare,
+                "step": random,
+                "reset": lambda: env.reset(),
+            },
+            wait,
+        )
+        if case.policy:
+            speeds["policy"] = _policy_speed(case, env, wait)
+        megabytes = _memory(env.device)
+        return Result(
+            case=case,
+            engine=env.engine.name,
+            device=_device_name(env.device),
+            dt=env.task.dt,
+            decimation=env.task.decimation,
+            seconds=clock.seconds(),
+            steps_per_second=speeds,
+            milliseconds=turns,
+            megabytes=megabytes,
+            versions=_versions(_PACKAGES),
+        )
+
+
+def _run_peer(case: Case, peer: Peer, started: float) -> Result:
+    clock = _Clock(started)
+    clock.note("import")
+    env = peer.make(case)
+    with closing(env):
+        clock.note("make")
+        env.reset()
+        clock.note("reset")
+        actions = [env.action_space.sample() for _ in range(_PERIOD)]
+        env.step(actions[0])
+        clock.note("step")
+        random = _Cycle(lambda k: env.step(actions[k]))
+        for _ in range(case.warm_up):
+            random()
+        return Result(
+            case=case,
+            engine=peer.library,
+            device=_device_name(torch.device("cpu")),
+            dt=peer.dt,
+            decimation=peer.decimation,
+            seconds=clock.seconds(),
+            steps_per_second={"random": _speed(case, random, lambda: None)},
+            milliseconds={},
+            megabytes=_memory(torch.device("cpu")),
+            versions=_versions((peer.package, "gymnasium", "numpy", "mujoco")),
+        )
+
+
+class _Clock:
+    """Stages between the start of the process and the first step."""
+
+    def __init__(self, started: float) -> None:
+        self._started = self._last = started
+        self._stages: dict[str, float] = {}
+
+    def note(self, stage: str) -> None:
+        now = time.time()
+        self._stages[stage] = now - self._last
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        return {**self._stages, "total": self._last - self._started}
+
+
+class _Cycle:
+    """Calls a function with 0, 1, ... and starts anew after the last of the random actions."""
+
+    def __init__(self, function: Callable[[int], object]) -> None:
+        self._function = function
+        self._count = 0
+
+    def __call__(self) -> None:
+        self._function(self._count % _PERIOD)
+        self._count += 1
+
+
+def _waiter(device: torch.device) -> Callable[[], None]:
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None
+
+
+def _speed(
+    case: Case, step: Callable[[], object], wait: Callable[[], None], calls: int | None = None
+) -> Spread:
+    calls = calls or case.steps
+    speeds = []
+    for _ in range(case.repeats):
+        wait()
+        start = time.perf_counter()
+        for _ in range(calls):
+            step()
+        wait()
+        speeds.append(case.num_envs * calls / (time.perf_counter() - start))
+    return _spread(speeds)
+
+
+def _turn_about(
+    case: Case, steps: dict[str, Callable[[], object]], wait: Callable[[], None]
+) -> dict[str, Spread]:
+    """Milliseconds of one call, measured turn about.
+
+    So all see the same clocks and the same physics: arms that press on something take longer.
+    """
+    means: dict[str, list[float]] = {name: [] for name in steps}
+    calls = max(1, case.steps // 4)
+    for _ in range(case.repeats):
+        totals = dict.fromkeys(steps, 0.0)
+        for _ in range(calls):
+            for name, step in steps.items():
+                wait()
+                start = time.perf_counter()
+                step()
+                wait()
+                totals[name] += time.perf_counter() - start
+        for name, total in totals.items():
+            means[name].append(1e3 * total / calls)
+    return {name: _spread(values) for name, values in means.items()}
+
+
+def _policy_speed(case: Case, env: Any, wait: Callable[[], None]) -> Spread:
+    from isaac_gymnasium.presets import ppo_preset
+
+    sizes = ppo_preset(case.id).hidden_sizes
+    inputs = sum(_flat_size(space) for space in _leaves(env.single_observation_space))
+    layers: list[torch.nn.Module] = []
+    for size in sizes:
+        layers += [torch.nn.Linear(inputs, size), torch.nn.ELU()]
+        inputs = size
+    layers += [torch.nn.Linear(inputs, env.single_action_space.shape[0]), torch.nn.Tanh()]
+    network = torch.nn.Sequential(*layers).to(env.device)
+    latest = [env.reset()[0]]
+
+    def step() -> None:
+        with torch.no_grad():
+            flat = [value.flatten(1).float() for value in _leaves(latest[0])]
+            latest[0] = env.step(network(torch.cat(flat, dim=1)))[0]
+
+    for _ in range(5):
+        step()
+    return _speed(case, step, wait)
+
+
+def _leaves(tree: Any) -> list[Any]:
+    if hasattr(tree, "keys"):
+        return [leaf for key in sorted(tree.keys()) for leaf in _leaves(tree[key])]
+    return [tree]
+
+
+def _flat_size(space: Any) -> int:
+    size = 1
+    for length in space.shape:
+        size *= length
+    return size
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(median=statistics.median(values), low=min(values), high=max(values))
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    # Linux counts in KiB, macOS in bytes.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    megabytes = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        megabytes["device"] = (total - free) / 2**20
+    return megabytes
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The benchmark's figures against clocks and arithmetic of the test's own."""
+
+import json
+import time
+
+import pytest
+
+from isaac_gymnasium.benchmark import Case, CaseFailed, Result, measure, save, table
+from isaac_gymnasium.benchmark.case import Spread
+from isaac_gymnasium.benchmark.peers import PEERS, Peer, find_peer
+from isaac_gymnasium.cli import main
+
+pytest.importorskip("ovphysx")
+
+
+def result(**changes):
+    values = {
+        "case": Case(id="IsaacCartpole-v0", num_envs=64),
+        "engine": "newton",
+        "device": "cpu",
+        "dt": 1 / 120,
+        "decimation": 2,
+        "seconds": {"import": 1.0, "make": 2.0, "reset": 0.5, "step": 0.5, "total": 4.0},
+        "steps_per_second": {"random": Spread(median=20_000.0, low=19_000.0, high=2.5e6)},
+        "milliseconds": {
+            "engine": Spread(median=2.0, low=1.9, high=2.1),
+            "step": Spread(median=2.5, low=2.4, high=2.6),
+        },
+        "megabytes": {"host": 500.0},
+        "versions": {"torch": "2.13.0"},
+    }
+    return Result(**(values | changes))
+
+
+@pytest.mark.slow
+def test_measures_what_a_clock_around_it_confirms(tmp_path, capsys):
+    started = time.perf_counter()
+    words = ["benchmark", "IsaacCartpole-v0", "--num-envs", "32", "--engines", "physx", "--policy"]
+    words += ["--steps", "20", "--repeats", "3", "--device", "cpu", "--output", str(tmp_path)]
+    assert main(words) == 0
+    took = time.perf_counter() - started
+
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[:4] == ["IsaacCartpole-v0", "physx", "cpu", "32"]
+    assert (tmp_path / "benchmark.png").stat().st_size > 10_000
+    document = json.loads((tmp_path / "benchmark.json").read_text())
+    assert document["hardware"]["cores"] >= 1
+    (got,) = document["results"]
+    stages = {name: value for name, value in got["seconds"].items() if name != "total"}
+    assert all(value > 0 for value in stages.values())
+    assert sum(stages.values()) == pytest.approx(got["seconds"]["total"], abs=0.01)
+    for spread in got["steps_per_second"].values():
+        assert spread["low"] <= spread["median"] <= spread["high"]
+        # Two repetitions were at least as fast as the median says, and all ran within this test.
+        assert 32 * 20 / spread["median"] < took
+    milliseconds = {name: spread["median"] for name, spread in got["milliseconds"].items()}
+    assert set(milliseconds) == {"physics", "engine", "step", "reset"}
+    assert 0 < milliseconds["physics"] < milliseconds["step"] < 1e3 * took
+    assert got["dt"] * got["decimation"] == pytest.approx(1 / 60)
+    assert 100 < got["megabytes"]["host"] < 4000
+
+
+@pytest.mark.slow
+def test_a_case_that_cannot_run_says_why_and_the_others_go_on(capsys):
+    words = ["benchmark", "IsaacCartpole-v0", "--num-envs", "4", "--device", "cpu"]
+    assert main([*words, "--env.pole_lenght", "1", "--steps", "1", "--engines", "physx"]) == 1
+    assert "pole_lenght" in capsys.readouterr().out
+    with pytest.raises(CaseFailed, match="Nothing"):
+        measure(Case(id="IsaacNothing-v0", num_envs=4))
+
+
+def test_a_case_that_takes_too_long_is_given_up():
+    with pytest.raises(CaseFailed, match=r"no result within 0\.1 s"):
+        measure(Case(id="IsaacCartpole-v0", num_envs=4), timeout=0.1)
+
+
+@pytest.mark.parametrize("name", ["num_envs", "steps", "repeats"])
+def test_impossible_numbers_are_refused(name, capsys):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        Case(**{"id": "IsaacCartpole-v0", "num_envs": 1, name: 0})
+    option = "--" + name.replace("_", "-")
+    assert main(["benchmark", "IsaacCartpole-v0", option, "0"]) == 2
+    assert f"{name} must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_nothing_to_measure_is_refused(capsys):
+    assert main(["benchmark"]) == 2
+    assert "at least one ID" in capsys.readouterr().err
+
+
+def test_table_shows_time_step_spread_and_what_the_package_adds():
+    header, line = table([result()]).splitlines()
+    assert "8.33 ms x 2" in line and "20K (19K to 2.5M)" in line and "+25 %" in line
+    assert line.index("8.33") == header.index("dt x steps")
+    peer = result(dt=None, decimation=None, milliseconds={})
+    assert "?" in table([peer]) and "%" not in table([peer])
+
+
+def test_saved_results_say_on_what_they_were_made(tmp_path):
+    save([result()], tmp_path / "b.json")
+    document = json.loads((tmp_path / "b.json").read_text())
+    assert document["results"][0]["layer_share"] == pytest.approx(0.25)
+    assert {"processor", "gpus", "python", "commit"} <= set(document["hardware"])
+
+
+def test_a_peer_that_is_not_installed_names_its_package():
+    peer = Peer(
+        id="nobody:Ant",
+        library="nobody",
+        package="nobody-envs",
+        modules=("nobody_envs",),
+        dt=0.01,
+        decimation=1,
+        build=lambda num_envs, device: None,
+    )
+    with pytest.raises(ModuleNotFoundError, match="pip install nobody-envs"):
+        peer.make(Case(id=peer.id, num_envs=1))
+    assert all(find_peer(known.id) is known for known in PEERS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(find_peer("gymnasium:Ant-v5").missing), reason="needs mujoco")
+def test_a_peer_is_stepped_in_the_same_way():
+    got = measure(Case(id="gymnasium:Ant-v5", num_envs=2, steps=5, repeats=1, warm_up=1))
+    assert got.engine == "gymnasium (MuJoCo)" and (got.dt, got.decimation) == (0.01, 5)
+    assert got.steps_per_second["random"].median > 0 and got.milliseconds == {}
