@@ -94,6 +94,28 @@ class PpoConfig:
 
 
 PRESETS: dict[str, PpoConfig] = {
+    "IsaacAnt-v0": PpoConfig(
+        num_envs=4096,
+        timesteps=40_000_000,
+        rollouts=16,
+        learning_epochs=4,
+        mini_batches=2,
+        learning_rate=1e-3,
+        kl_threshold=0.008,
+        reward_scale=0.1,
+        hidden_sizes=(256, 128, 64),
+    ),
+    "IsaacQuadcopter-v0": PpoConfig(
+        num_envs=4096,
+        timesteps=30_000_000,
+        rollouts=24,
+        learning_epochs=5,
+        mini_batches=4,
+        learning_rate=1e-3,
+        kl_threshold=0.01,
+        initial_log_std=-1.0,
+        hidden_sizes=(64, 64),
+    ),
     "IsaacCartpole-v0": PpoConfig(
         num_envs=4096,
         timesteps=10_000_000,
@@ -122,6 +144,8 @@ PRESETS: dict[str, PpoConfig] = {
 """Settings by environment ID, tuned on a GPU."""
 
 CPU_PRESETS: dict[str, dict[str, Any]] = {
+    "IsaacAnt-v0": {"num_envs": 256, "timesteps": 10_000_000},
+    "IsaacQuadcopter-v0": {"num_envs": 256, "timesteps": 5_000_000},
     "IsaacCartpole-v0": {"num_envs": 256, "timesteps": 400_000, "mini_batches": 4},
     "IsaacFrankaCube-v0": {"num_envs": 256, "timesteps": 10_000_000},
 }

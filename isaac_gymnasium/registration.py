@@ -7,8 +7,10 @@ import gymnasium as gym
 from isaac_gymnasium.task import Task, find_task
 
 _OURS = {
+    "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
     "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
+    "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "quat_rotate_inverse",
     "quat_to_matrix",
     "quat_to_rotation_vector",
+    "roll_from_quat",
     "wrap_to_pi",
     "yaw_from_quat",
 ]
@@ -135,6 +136,15 @@ def yaw_from_quat(q: torch.Tensor) -> torch.Tensor:
     """
     x, y, z, w = q.unbind(-1)
     return _atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def roll_from_quat(q: torch.Tensor) -> torch.Tensor:
+    """Roll (...) in [-pi, pi] rad of ``q`` (..., 4): the first of its extrinsic xyz angles.
+
+    Like the yaw it means nothing, but is finite, at a pitch of 90 degrees.
+    """
+    x, y, z, w = q.unbind(-1)
+    return _atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
 
 
 def quat_angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -234,6 +234,13 @@ def test_from_matrix_undoes_to_matrix():
     assert (largest > 0).all()
 
 
+def test_roll_pitch_and_yaw_lead_back_to_roll_and_yaw():
+    roll, yaw = (torch.rand(COUNT) * 6.2 - 3.1 for _ in range(2))
+    q = tf.quat_from_euler_xyz(roll, torch.rand(COUNT) * 3 - 1.5, yaw)
+    for found, angle in ((tf.roll_from_quat(q), roll), (tf.yaw_from_quat(q), yaw)):
+        assert_close(tf.wrap_to_pi(found - angle), np.zeros(COUNT), 1e-4)
+
+
 def test_from_matrix_is_exact_for_identity_and_half_turns():
     diagonals = torch.tensor([[1.0, -1, -1], [-1, 1.0, -1], [-1, -1, 1.0], [1.0, 1, 1]])
     assert torch.equal(tf.quat_from_matrix(torch.diag_embed(diagonals)), torch.eye(4))
@@ -301,6 +308,7 @@ EVERY_FUNCTION = {
     "quat_to_rotation_vector": lambda p, o: tf.quat_to_rotation_vector(p[:, 3:]),
     "quat_from_euler_xyz": lambda p, o: tf.quat_from_euler_xyz(p[:, 0], p[:, 1], p[:, 2]),
     "yaw_from_quat": lambda p, o: tf.yaw_from_quat(p[:, 3:]),
+    "roll_from_quat": lambda p, o: tf.roll_from_quat(p[:, 3:]),
     "quat_angle": lambda p, o: tf.quat_angle(p[:, 3:], o[:, 3:]),
     "quat_from_matrix": lambda p, o: tf.quat_from_matrix(tf.quat_to_matrix(p[:, 3:])),
     "quat_to_matrix": lambda p, o: tf.quat_to_matrix(p[:, 3:]),

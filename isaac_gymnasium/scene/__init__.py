@@ -1,5 +1,6 @@
 """Scenes: plain data (`model`) and the builder that writes it as USD (`builder`)."""
 
+from isaac_gymnasium.scene.inertia import capsule_between, shapes_inertial
 from isaac_gymnasium.scene.model import (
     Inertial,
     Joint,
@@ -26,6 +27,8 @@ __all__ = [
     "box",
     "box_inertial",
     "capsule",
+    "capsule_between",
     "cylinder",
+    "shapes_inertial",
     "sphere",
 ]
