@@ -9,7 +9,10 @@ from isaac_gymnasium.task import Task, find_task
 _OURS = {
     "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
     "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
+    "IsaacCartpoleSwingUp-v0": "isaac_gymnasium.envs.cartpole_swing_up:CartpoleSwingUp",
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
+    "IsaacFrankaPushCube-v0": "isaac_gymnasium.envs.franka_push_cube:FrankaPushCube",
+    "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
     "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }
 

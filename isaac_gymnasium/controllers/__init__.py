@@ -5,5 +5,15 @@ from isaac_gymnasium.controllers.differential_ik import (
     shift_jacobian,
     solve_spd,
 )
+from isaac_gymnasium.controllers.operational_space import (
+    operational_space_torque,
+    pose_acceleration,
+)
 
-__all__ = ["differential_ik", "shift_jacobian", "solve_spd"]
+__all__ = [
+    "differential_ik",
+    "operational_space_torque",
+    "pose_acceleration",
+    "shift_jacobian",
+    "solve_spd",
+]

@@ -60,17 +60,18 @@ def solve_spd(matrix: Tensor, right: Tensor) -> Tensor:
 
     Args:
         matrix: (N, K, K).
-        right: (N, K).
+        right: (N, K), or (N, K, R) for R right sides at once.
 
     Returns:
-        (N, K).
+        The solution, of the shape of `right`.
     """
     size = matrix.shape[-1]
-    work = torch.cat((matrix, right.unsqueeze(-1)), dim=-1)
+    several = right.dim() == matrix.dim()
+    work = torch.cat((matrix, right if several else right.unsqueeze(-1)), dim=-1)
     identity = torch.eye(size, dtype=matrix.dtype, device=matrix.device)
     for k in range(size):
         pivot_row = work[:, k : k + 1] / work[:, k : k + 1, k : k + 1]
         # Less one in row k: subtracting the product then leaves the scaled pivot row there.
         factors = work[:, :, k : k + 1] - identity[:, k : k + 1]
         work = torch.addcmul(work, factors, pivot_row, value=-1.0)
-    return work[..., size]
+    return work[..., size:] if several else work[..., size]

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.controllers import differential_ik, shift_jacobian
-from isaac_gymnasium.robots.franka import (
-    ARM_JOINTS,
-    FINGER_JOINTS,
-    FINGER_STROKE,
-    HAND,
-    TCP_OFFSET,
-    franka,
+from isaac_gymnasium.envs._franka_arm import (
+    ControlMode,
+    FrankaArm,
+    action_size,
+    check_control_mode,
 )
+from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
 from isaac_gymnasium.task import Task
-from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate
+from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -87,7 +85,7 @@ class FrankaCube(Task):
     num_observations: ClassVar[int] = 28
     cube_place: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
-    control_mode: Literal["ee", "joint"] = "ee"
+    control_mode: ControlMode = "ee"
     cube_size: float = 0.05
     cube_density: float = 400.0
     cube_noise: float = 0.1
@@ -100,8 +98,7 @@ class FrankaCube(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.control_mode not in ("ee", "joint"):
-            raise ValueError(f"control_mode must be 'ee' or 'joint', got {self.control_mode!r}")
+        check_control_mode(self.control_mode)
         self.require(
             positive=("cube_size", "cube_density", "goal_height", "goal_tolerance"),
             non_negative=(
@@ -113,12 +110,8 @@ class FrankaCube(Task):
             ),
         )
 
-    @property
-    def _action_size(self) -> int:
-        return 7 if self.control_mode == "ee" else 8
-
     def action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Box(-1.0, 1.0, (self._action_size,), np.float32)
+        return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
 
     def physics_settings(self) -> PhysicsSettings:
         return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
@@ -140,46 +133,26 @@ class FrankaCube(Task):
         )
 
     def post_reset(self) -> None:
-        self.robot = self.engine.articulation("Robot")
+        self.arm = FrankaArm(self)
+        self.robot, self.hand = self.arm.robot, self.arm.hand
         self.cube = self.engine.rigid_body("Cube")
-        self.hand = self.robot.link_index(HAND)
-        if self.robot.dof_names != [*ARM_JOINTS, *FINGER_JOINTS]:
-            raise RuntimeError(f"Robot: unexpected order of joints {self.robot.dof_names}")
-        center = self.robot.get_property("center_of_mass")[0, self.hand, :3]
-        self.hand_center = center.to(self.device)
-        self.tcp_offset = torch.tensor((0.0, 0.0, TCP_OFFSET), device=self.device)
-        self.home = self.robot.dof_pos[0].clone()
-        self.targets = self.home.repeat(self.num_envs, 1)
-        self.actions = torch.zeros(self.num_envs, self._action_size, device=self.device)
+        self.actions = torch.zeros(
+            self.num_envs, action_size(self.control_mode), device=self.device
+        )
 
     def pre_physics_step(self, actions: Tensor) -> None:
         self.actions.copy_(actions)
-        arm = self.robot.dof_pos[:, :7]
-        if self.control_mode == "ee":
-            step = self._inverse_kinematics(arm, actions)
-        else:
-            step = self.joint_scale * actions[:, :7]
-        limits = self.robot.dof_limits[:7]
-        self.targets[:, :7] = torch.clamp(arm + step, limits[:, 0], limits[:, 1])
-        self.targets[:, 7:] = (0.5 * FINGER_STROKE) * (actions[:, -1:] + 1.0)
-        self.robot.set_dof_targets(self.targets)
-
-    def _inverse_kinematics(self, arm: Tensor, actions: Tensor) -> Tensor:
-        rotation = self.robot.link_pose[:, self.hand, 3:7]
-        # The Jacobian is that of the hand's centre of mass.
-        offset = quat_rotate(rotation, self.tcp_offset - self.hand_center)
-        jacobian = shift_jacobian(self.robot.link_jacobian(self.hand)[:, :, :7], offset)
-        error = torch.cat(
-            (self.position_scale * actions[:, :3], self.rotation_scale * actions[:, 3:6]), dim=-1
+        self.arm.act(
+            actions,
+            self.control_mode,
+            position_scale=self.position_scale,
+            rotation_scale=self.rotation_scale,
+            joint_scale=self.joint_scale,
         )
-        # The elbow is drawn home wherever that does not move the hand.
-        return differential_ik(jacobian, error, posture_step=0.1 * (self.home[:7] - arm))
 
     def fingertip_position(self) -> Tensor:
         """(N, 3) point between the fingertips, environment frame, m."""
-        pose = self.robot.link_pose[:, self.hand]
-        offset = quat_rotate(pose[:, 3:7], self.tcp_offset)
-        return pose[:, :3] + offset - self.engine.env_origins
+        return self.arm.fingertips()
 
     def cube_position(self) -> Tensor:
         """(N, 3) centre of the cube, environment frame, m."""
@@ -227,11 +200,7 @@ class FrankaCube(Task):
         return {"success": self._progress()[2]}
 
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
-        pos = self.home.repeat(self.num_envs, 1)
-        pos[:, :7] += rng.uniform(-self.arm_noise, self.arm_noise, (7,))
-        self.robot.write_dof_state(pos, torch.zeros_like(pos), mask)
-        self.robot.set_dof_targets(pos, mask)
-
+        self.arm.reset(mask, rng, self.arm_noise)
         pose = torch.zeros(self.num_envs, 7, device=self.device)
         place = rng.uniform(-1.0, 1.0, (3,))
         pose[:, 0] = self.cube_place[0] + self.cube_noise * place[:, 0]
