@@ -48,8 +48,8 @@ class CartpoleSwingUp(Task):
     ## Episode End
     Terminates when the cart is more than `max_cart_position` from the middle. Truncates after
     `episode_length_s` (600 steps of 1/60 s). `info["upright"]`: the pole is within 12 degrees of
-    upright. `info["upright_share"]`: the part of the episode's second half, as long as it is in
-    full, that began upright. `info["success"]`: that part is at least 0.8.
+    upright. `info["upright_share"]`: the steps of the episode's second half that were upright so
+    far, as a part of all its steps. `info["success"]`: that part is at least 0.8.
 
     ## Arguments
     * `max_force`: N per unit of action
@@ -89,11 +89,13 @@ class CartpoleSwingUp(Task):
         return torch.cos(self.robot.dof_pos[:, self.pole]) > _UPRIGHT
 
     def pre_physics_step(self, actions: Tensor) -> None:
-        late = self.episode_length >= self.max_episode_steps // 2
-        self.upright_steps += self.upright() & late
         self.actions.copy_(actions)
         self.efforts[:, self.cart] = self.max_force * actions[:, 0]
         self.robot.set_dof_efforts(self.efforts)
+
+    def post_physics_step(self, rng: RandomStreams) -> None:
+        late = self.episode_length > self.max_episode_steps // 2
+        self.upright_steps += self.upright() & late
 
     def get_observations(self) -> Tensor:
         pos, vel = self.robot.dof_pos, self.robot.dof_vel

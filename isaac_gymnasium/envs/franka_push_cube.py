@@ -171,8 +171,8 @@ class FrankaPushCube(Task):
     def _success(self) -> Tensor:
         cube = self.cube_position()
         miss = (self.goal - cube)[:, :2].norm(dim=-1)
-        on_the_ground = cube[:, 2] < self.cube_size / 2 + 0.005
-        return (miss < self.goal_radius) & on_the_ground
+        success: Tensor = (miss < self.goal_radius) & (cube[:, 2] < self.cube_size / 2 + 0.005)
+        return success
 
     def get_rewards(self) -> dict[str, Tensor]:
         cube = self.cube_position()
