@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import gymnasium as gym
 
+from isaac_gymnasium.presets import add_preset
 from isaac_gymnasium.task import Task, find_task
 
 _OURS = {
@@ -17,13 +22,22 @@ _OURS = {
 }
 
 
-def register(id: str, task: type[Task] | str) -> None:
+def register(
+    id: str,
+    task: type[Task] | str,
+    *,
+    preset: Mapping[str, Any] | str | Path | None = None,
+) -> None:
     """Registers a task, for `gymnasium.make_vec(id, num_envs=N)` and `gymnasium.make(id)`.
 
     Args:
         id: As gymnasium wants it: `"Name-v0"`, optionally with a namespace in front.
         task: A `Task` subclass at the top level of its module, or `"module:Class"`.
+        preset: Settings that the task trains well with, such as `{"ppo": {"discount": 0.95}}`, or
+            the path of a YAML file with them; see `isaac_gymnasium.presets`.
     """
+    if preset is not None:
+        add_preset(id, preset)
     if not isinstance(task, str):
         if not (isinstance(task, type) and issubclass(task, Task)):
             raise TypeError(f"task must be a subclass of Task or 'module:Class', got {task!r}")

@@ -15,7 +15,7 @@ import gymnasium as gym
 import pytest
 import torch
 
-from isaac_gymnasium.presets import PRESETS
+from isaac_gymnasium import presets
 from isaac_gymnasium.registration import _OURS
 from isaac_gymnasium.task import make_task
 
@@ -46,7 +46,7 @@ def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
         yield importlib.import_module("my_pendulum")
-    for registry in (gym.registry, sys.modules, PRESETS):
+    for registry in (gym.registry, sys.modules, presets._added):
         for name in (ID, "my_pendulum"):
             registry.pop(name, None)
 

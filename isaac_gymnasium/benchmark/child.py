@@ -218,9 +218,10 @@ def _turn_about(
 
 
 def _policy_speed(case: Case, env: Any, wait: Callable[[], None]) -> Spread:
-    from isaac_gymnasium.presets import ppo_preset
+    from isaac_gymnasium.presets import preset
+    from isaac_gymnasium.presets.configs import PpoConfig
 
-    sizes = ppo_preset(case.id).hidden_sizes
+    sizes = preset(case.id, PpoConfig).hidden_sizes
     inputs = sum(_flat_size(space) for space in _leaves(env.single_observation_space))
     layers: list[torch.nn.Module] = []
     for size in sizes:

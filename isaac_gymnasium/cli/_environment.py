@@ -1,4 +1,4 @@
-"""From a task's name and words like ``cube_size=0.04`` to a wrapped environment."""
+"""From a task's name and words like ``cube_size=0.04`` to an environment."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ast
 import importlib
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
+from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.engines import EngineError
 from isaac_gymnasium.registration import registered_tasks
-
-if TYPE_CHECKING:
-    from isaac_gymnasium.integrations.skrl import SkrlWrapper
+from isaac_gymnasium.wrappers import FlattenObservation
 
 
 def parse_keywords(words: Sequence[str]) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def parse_keywords(words: Sequence[str]) -> dict[str, Any]:
 
 def make_environment(
     task: str, *, num_envs: int, device: str, engine: str, keywords: dict[str, Any]
-) -> SkrlWrapper:
-    """Make the environments of a task for skrl.
+) -> VectorEnv[Any, Any, Any]:
+    """Make the environments of a task, their observations as one vector (N, O).
 
     Args:
         task: environment ID, or ``module:ID`` for a task of the user's own.
@@ -53,10 +53,6 @@ def make_environment(
         UserError: unknown task, module or argument, or an extra that is not installed.
     """
     name = task.rpartition(":")[2]
-    try:
-        from isaac_gymnasium.integrations.skrl import SkrlWrapper
-    except ImportError as error:
-        raise UserError(str(error)) from error
     import_task_module(task)
     try:
         gymnasium.spec(name)
@@ -64,19 +60,25 @@ def make_environment(
         known = ", ".join(sorted(registered_tasks()))
         raise UserError(f"unknown environment {name!r}; known: {known}") from error
     try:
-        return SkrlWrapper(
-            gymnasium.make_vec(name, num_envs=num_envs, device=device, engine=engine, **keywords)
-        )
+        env = gymnasium.make_vec(name, num_envs=num_envs, device=device, engine=engine, **keywords)
     except EngineError as error:
         raise UserError(str(error)) from error
     except (TypeError, ValueError) as error:
-        if not _is_refusal(error):
+        if not is_refusal(error):
             raise
         raise UserError(str(error)) from error
+    mode = AutoresetMode(env.unwrapped.metadata["autoreset_mode"])
+    if mode is not AutoresetMode.SAME_STEP:
+        env.close()
+        raise UserError(f"training needs autoreset_mode='SameStep', got {mode.value!r}")
+    space = env.single_observation_space
+    if not (isinstance(space, Box) and len(space.shape) == 1):
+        env = FlattenObservation(env)
+    return env
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Whether the environment itself raised the error, rather than the code of a user's task."""
+def is_refusal(error: Exception) -> bool:
+    """Whether this package itself raised the error, rather than the code of a user's task."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module: str = frame.f_globals.get("__name__", "")
     return module.split(".")[0] in ("isaac_gymnasium", "gymnasium")

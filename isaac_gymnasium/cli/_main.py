@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 import tyro
 
 from isaac_gymnasium.cli._environment import import_task_module
@@ -18,8 +17,10 @@ from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.list import List
-from isaac_gymnasium.cli.train import Train
-from isaac_gymnasium.presets import PpoConfig, ppo_preset
+from isaac_gymnasium.cli.train import Train, will_use_cuda
+from isaac_gymnasium.integrations.trainers import TRAINERS
+from isaac_gymnasium.presets import preset
+from isaac_gymnasium.presets.configs import TrainConfig
 
 Command = List | Train | Evaluate | Check | Benchmark
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> Command:
     words = _join_env_options(arguments)
+    config = _config(words)
     # A first reading finds the task, so that the second one, and its --help, has the task's preset.
     without_help = [word for word in words if word not in ("-h", "--help")]
     first: Command | None = None
@@ -56,16 +58,34 @@ def _parse(arguments: Sequence[str]) -> Command:
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        first = _read(without_help, PpoConfig())
+        first = _read(without_help, config())
     if not isinstance(first, Train):
-        return _read(words, PpoConfig())
+        return _read(words, config())
     # A task's own module may bring its preset.
     import_task_module(first.task)
-    return _read(words, ppo_preset(first.task, cpu=not _will_use_cuda(first.device)))
+    cpu = not will_use_cuda(first.device)
+    return _read(words, preset(first.task, config, library=first.library, cpu=cpu))
 
 
-def _read(words: Sequence[str], ppo: PpoConfig) -> Command:
-    train = Train(task=tyro.MISSING, ppo=ppo)
+def _config(words: Sequence[str]) -> type[TrainConfig]:
+    """The settings of the library and algorithm among the words, before the words are read."""
+    chosen = _value(words, "--library", "skrl"), _value(words, "--algorithm", "ppo")
+    # What is not in the table is for the real reading, or the command itself, to refuse.
+    return TRAINERS.get(chosen, TRAINERS["skrl", "ppo"]).config
+
+
+def _value(words: Sequence[str], option: str, default: str) -> str:
+    value = default
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        if word == option:
+            value = following
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def _read(words: Sequence[str], agent: TrainConfig) -> Command:
+    train = Train(task=tyro.MISSING, agent=agent)
     return tyro.cli(
         Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
@@ -76,10 +96,6 @@ def _read(words: Sequence[str], ppo: PpoConfig) -> Command:
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,
     )
-
-
-def _will_use_cuda(device: str) -> bool:
-    return torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
 
 
 def _join_env_options(arguments: Sequence[str]) -> list[str]:

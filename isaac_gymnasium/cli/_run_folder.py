@@ -5,78 +5,128 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from isaac_gymnasium.cli._errors import UserError
 
-if TYPE_CHECKING:
-    from isaac_gymnasium.integrations.skrl import PPO
-
-_PACKAGES = ("isaac-gymnasium", "gymnasium", "torch", "skrl", "ovphysx", "newton", "isaacsim")
+_PACKAGES = (
+    "isaac-gymnasium",
+    "gymnasium",
+    "numpy",
+    "torch",
+    "skrl",
+    "stable-baselines3",
+    "rsl-rl-lib",
+    "rl-games",
+    "ovphysx",
+    "newton",
+    "isaacsim",
+)
+_STEPS = "environment_steps"
 
 
 class RunFolder:
     """``config.json``, ``metrics.csv``, events, ``checkpoint.pt``, ``learning_curve.png``.
 
     Args:
-        path: the folder; created if missing.
-        config: what was asked for, JSON-able; stored beside the versions of what ran.
+        path: the folder of the run, with its ``config.json``.
+        resume_at: environment steps of the checkpoint that the run goes on from; later rows of
+            metrics, of which the checkpoint knows nothing, are dropped.
+        wandb: project of Weights & Biases that gets the metrics too; None for none.
 
     Raises:
-        UserError: the folder holds something already, or an extra is not installed.
+        UserError: a package is not installed.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, *, resume_at: int | None = None, wandb: str | None = None
+    ) -> None:
         try:
             import matplotlib  # noqa: F401 -- needed at the end; its lack shall not surprise then
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise UserError(f"{error}: pip install isaac-gymnasium[skrl]") from error
-        if path.exists() and any(path.iterdir()):
-            raise UserError(f"the run folder {path} is not empty")
-        path.mkdir(parents=True, exist_ok=True)
+            raise UserError(
+                f"{error}: pip install matplotlib tensorboard, or an extra such as "
+                "isaac-gymnasium[skrl]"
+            ) from error
         self.path = path
-        text = json.dumps({**config, "versions": _versions()}, indent=2)
-        (path / "config.json").write_text(text + "\n")
-        self._events = SummaryWriter(str(path))
         self._rows: list[dict[str, float]] = []
+        self._columns: list[str] = []
+        if resume_at is not None:
+            self._read_metrics(resume_at)
         self._file = (path / "metrics.csv").open("w", newline="")
         self._csv: csv.DictWriter[str] | None = None
+        for row in self._rows:
+            self._write_row(row)
+        self._events = SummaryWriter(str(path), purge_step=resume_at)
+        self._wandb = None if wandb is None else _start_wandb(path, wandb)
+
+    def _read_metrics(self, resume_at: int) -> None:
+        file = self.path / "metrics.csv"
+        if not file.is_file():
+            return
+        with file.open(newline="") as lines:
+            table = csv.DictReader(lines)
+            self._columns = list(table.fieldnames or ())
+            for cells in table:
+                # A kill may have cut the last line off.
+                if None in cells.values():
+                    break
+                row = {name: float(cell) if cell else math.nan for name, cell in cells.items()}
+                if row[_STEPS] > resume_at:
+                    break
+                self._rows.append(row)
 
     def write_metrics(self, environment_steps: int, metrics: dict[str, float]) -> None:
         """Append one row; a value that is ``nan`` stays empty.
 
         The first row sets the table's columns; TensorBoard gets every value.
         """
-        row = {"environment_steps": environment_steps, **metrics}
+        row = {_STEPS: environment_steps, **metrics}
         self._rows.append(row)
-        if self._csv is None:
-            self._csv = csv.DictWriter(self._file, list(row), extrasaction="ignore")
-            self._csv.writeheader()
-        known = {name: value for name, value in row.items() if not math.isnan(value)}
-        self._csv.writerow(known)
+        self._write_row(row)
         self._file.flush()
+        known = _known(metrics)
         for name, value in known.items():
             self._events.add_scalar(name, value, environment_steps)
+        if self._wandb is not None:
+            self._wandb.log(known, step=environment_steps)
 
-    def save_checkpoint(self, agent: PPO) -> None:
-        """Replace ``checkpoint.pt`` in one move, so that it is never half written."""
-        state = {name: module.state_dict() for name, module in agent.checkpoint_modules.items()}
-        unfinished = self.path / "checkpoint.pt.tmp"
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.path / "checkpoint.pt")
+    def _write_row(self, row: dict[str, float]) -> None:
+        if self._csv is None:
+            columns = self._columns or list(row)
+            self._csv = csv.DictWriter(self._file, columns, extrasaction="ignore")
+            self._csv.writeheader()
+        self._csv.writerow({**_known(row), _STEPS: int(row[_STEPS])})
 
     def close(self) -> None:
         """Draw the learning curve and close the files."""
         self._events.close()
         self._file.close()
+        if self._wandb is not None:
+            self._wandb.finish()
         _draw(self._rows, self.path / "learning_curve.png")
+
+
+def create_run_folder(path: Path, config: dict[str, Any]) -> None:
+    """Make the folder of a new run, holding ``config.json``.
+
+    Args:
+        path: the folder; created if missing.
+        config: what was asked for, JSON-able; stored beside the versions of what ran.
+
+    Raises:
+        UserError: the folder holds something already.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"the run folder {path} is not empty")
+    path.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**config, "git": _git_state(), "versions": _versions()}, indent=2)
+    (path / "config.json").write_text(text + "\n")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -89,14 +139,39 @@ def read_config(path: Path) -> dict[str, Any]:
         if not (path / name).is_file():
             raise UserError(f"{path} is not a run folder: it has no {name}")
     config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    if "agent" not in config:
+        raise UserError(f"{path} was made by another version of this package")
     return config
 
 
-def load_checkpoint(path: Path, agent: PPO) -> None:
-    """Give an agent the weights, scalers and optimiser state of a run folder."""
-    state = torch.load(path / "checkpoint.pt", map_location=agent.device, weights_only=True)
-    for name, module in agent.checkpoint_modules.items():
-        module.load_state_dict(state[name])
+def _start_wandb(path: Path, project: str) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise UserError(f"{error}: pip install isaac-gymnasium[wandb]") from error
+    # The name of the folder again, so that a resumed run goes on in the same place there.
+    return wandb.init(
+        project=project,
+        id=path.resolve().name,
+        name=path.resolve().name,
+        dir=str(path),
+        resume="allow",
+        config=json.loads((path / "config.json").read_text()),
+    )
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Commit of the current directory's repository and whether it differs from it, if there is."""
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _versions() -> dict[str, str]:
@@ -107,6 +182,10 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _known(row: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if not math.isnan(value)}
 
 
 def _draw(rows: list[dict[str, float]], path: Path) -> None:
@@ -127,5 +206,5 @@ def _draw(rows: list[dict[str, float]], path: Path) -> None:
 
 
 def _plot(axes: Any, rows: list[dict[str, float]], name: str, color: str) -> None:
-    points = [(row["environment_steps"], row[name]) for row in rows if not math.isnan(row[name])]
+    points = [(row[_STEPS], row[name]) for row in rows if not math.isnan(row.get(name, math.nan))]
     axes.plot(*zip(*points, strict=True) if points else ([], []), color=color)

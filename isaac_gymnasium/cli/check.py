@@ -10,7 +10,7 @@ import gymnasium
 import tyro
 from gymnasium.vector import VectorEnv
 
-from isaac_gymnasium.cli._environment import _is_refusal, import_task_module, parse_keywords
+from isaac_gymnasium.cli._environment import import_task_module, is_refusal, parse_keywords
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.contract import check_vector_env
 from isaac_gymnasium.contract.twins import make_again
@@ -64,6 +64,6 @@ class Check:
         except EngineError as error:
             raise UserError(str(error)) from error
         except (TypeError, ValueError) as error:
-            if not _is_refusal(error):
+            if not is_refusal(error):
                 raise
             raise UserError(str(error)) from error

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from isaac_gymnasium.cli._checkpoint import read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._run_folder import load_checkpoint, read_config
+from isaac_gymnasium.cli._run_folder import read_config
+from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
 from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
-from isaac_gymnasium.presets import PpoConfig
 
 
 @dataclass(kw_only=True)
 class Evaluate:
-    """Evaluate the policy of a run: its mean actions, one episode in each environment."""
+    """Evaluate the policy of a run, without exploration, one episode in each environment."""
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
@@ -42,6 +43,8 @@ class Evaluate:
         if self.episodes < 1:
             raise UserError(f"--episodes must be at least 1, got {self.episodes}")
         config = read_config(self.run_dir)
+        trainer_class = find_trainer_class(config["library"], config["algorithm"])
+        agent = find_config(config["library"], config["algorithm"]).from_dict(config["agent"])
         keywords = parse_keywords([word for words in self.env for word in words])
         env = make_environment(
             config["task"],
@@ -50,15 +53,9 @@ class Evaluate:
             engine=config["engine"] if self.engine is None else self.engine,
             keywords={**config["env"], **keywords},
         )
-        try:
-            from isaac_gymnasium.integrations.skrl_ppo import make_ppo, mean_actions
-
-            ppo = PpoConfig.from_dict(config["ppo"])
-            agent = make_ppo(env, replace(ppo, num_envs=self.episodes))
-            load_checkpoint(self.run_dir, agent)
-            agent.enable_training_mode(False)
-            seed = ppo.seed + EVALUATION_SEED_OFFSET if self.seed is None else self.seed
-            print(f"evaluation: {evaluate(env, partial(mean_actions, agent), seed=seed)}")
-        finally:
-            env.close()
+        with closing(env):
+            trainer = make_trainer(trainer_class, env, replace(agent, num_envs=self.episodes))
+            trainer.load_state_dict(read_checkpoint(self.run_dir)["trainer"])
+            seed = agent.seed + EVALUATION_SEED_OFFSET if self.seed is None else self.seed
+            print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
         return 0

@@ -1,181 +1,114 @@
-"""``isaac-gymnasium train``: PPO on an environment, into a run folder."""
+"""``isaac-gymnasium train``: an algorithm on an environment, into a run folder."""
 
 from __future__ import annotations
 
-import math
-import time
+import signal
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from tqdm import tqdm
+from gymnasium.vector import VectorEnv
 
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
-from isaac_gymnasium.cli._episodes import EpisodeStatistics, evaluate
+from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._run_folder import RunFolder
-from isaac_gymnasium.presets import PpoConfig
-
-if TYPE_CHECKING:
-    from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
+from isaac_gymnasium.cli._loop import train
+from isaac_gymnasium.cli._recorder import RecordTraining
+from isaac_gymnasium.cli._run_folder import RunFolder, create_run_folder
+from isaac_gymnasium.cli._trainer import find_trainer_class, make_trainer
+from isaac_gymnasium.integrations.trainer import Trainer
+from isaac_gymnasium.presets.configs import SkrlPpoConfig, TrainConfig
 
 # Far from the training seeds, so that the evaluation starts where no training episode did.
 EVALUATION_SEED_OFFSET = 1_000_000
-_CHECKPOINT_SECONDS = 60.0
-# Layers up to this size gain nothing from a second thread of torch on a CPU, and a second thread
-# that waits by spinning costs ten times the time where something else wants the core.
-_SMALL_LAYER = 64
 
 
 @dataclass(kw_only=True)
 class Train:
-    """Train a policy with skrl's PPO and evaluate it.
+    """Train a policy and evaluate it.
 
-    Settings not given come from the task's preset; name the task before --help to see them.
+    Settings not given come from the task's preset. Name the task, library and algorithm before
+    --help to see the options and defaults that they have.
     """
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ID")]
     """Environment ID; MODULE:ID imports a module first, also from the current directory."""
+    library: Literal["skrl", "sb3", "torch_ppo", "rsl_rl", "rl_games"] = "skrl"
+    """Whose algorithm; torch_ppo is that of sb3 with everything on the environment's device."""
+    algorithm: Literal["ppo", "sac", "td3"] = "ppo"
+    """Which algorithm; sac and td3 learn from a replay buffer (skrl and sb3)."""
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str = "auto"
     """Physics engine: auto, or the name of one that is installed."""
     run_dir: Path | None = None
     """Folder of the run; runs/<ID>/<time>-seed<seed> by default."""
+    wandb: str | None = None
+    """Project of Weights & Biases to log to as well."""
     env: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
         tyro.conf.arg(metavar="KEY=VALUE ..."),
     ] = ()
     """Arguments of the environment; also --env.KEY VALUE."""
-    ppo: tyro.conf.OmitArgPrefixes[PpoConfig] = field(default_factory=PpoConfig)
+    agent: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=SkrlPpoConfig)
 
     def run(self) -> int:
         """Train, evaluate, print one line each."""
         try:
-            self.ppo.check()
+            self.agent.check()
         except ValueError as error:
             raise UserError(str(error)) from error
+        trainer_class = find_trainer_class(self.library, self.algorithm)
         keywords = parse_keywords([word for words in self.env for word in words])
-        torch.manual_seed(self.ppo.seed)
         env = make_environment(
             self.task,
-            num_envs=self.ppo.num_envs,
+            num_envs=self.agent.num_envs,
             device=self.device,
             engine=self.engine,
             keywords=keywords,
         )
-        if env.device.type == "cpu" and max(self.ppo.hidden_sizes) <= _SMALL_LAYER:
-            torch.set_num_threads(1)
-        try:
-            return self._train(env, {**asdict(self), "env": keywords})
-        finally:
-            env.close()
-
-    def _train(self, env: SkrlWrapper, config: dict[str, object]) -> int:
-        from isaac_gymnasium.integrations.skrl_ppo import make_ppo, mean_actions
-
-        try:
-            agent = make_ppo(env, self.ppo)
-        except ValueError as error:
-            raise UserError(str(error)) from error
-        interrupted = False
-        with closing(RunFolder(self._run_path(), {**config, "run_dir": None})) as run:
-            print(f"run folder: {run.path}")
-            try:
-                learn(agent, env, self.ppo, run)
-            except KeyboardInterrupt:
-                interrupted = True
-            run.save_checkpoint(agent)
-        if interrupted:
-            print(f"interrupted; checkpoint: {run.path / 'checkpoint.pt'}")
-            return 130
-        agent.enable_training_mode(False)
-        result = evaluate(
-            env, partial(mean_actions, agent), seed=self.ppo.seed + EVALUATION_SEED_OFFSET
-        )
-        print(f"evaluation: {result}")
-        return 0
+        with closing(env):
+            recorder = RecordTraining(env)
+            trainer = make_trainer(trainer_class, recorder, self.agent)
+            path = self._run_path()
+            config = asdict(self)
+            del config["run_dir"]
+            create_run_folder(path, {**config, "env": keywords})
+            print(f"run folder: {path}")
+            with closing(RunFolder(path, wandb=self.wandb)) as run:
+                ended_by = train(trainer, recorder, run)
+            return report(trainer, env, path, ended_by)
 
     def _run_path(self) -> Path:
         if self.run_dir is not None:
             return self.run_dir
-        name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-seed{self.ppo.seed}"
+        name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-seed{self.agent.seed}"
         return Path("runs") / self.task.rpartition(":")[2] / name
 
 
-def learn(agent: PPO, env: SkrlWrapper, config: PpoConfig, run: RunFolder) -> None:
-    """Collect and update until ``config.timesteps`` environment steps are done.
+def report(
+    trainer: Trainer[Any],
+    env: VectorEnv[Any, Any, Any],
+    path: Path,
+    ended_by: signal.Signals | None,
+) -> int:
+    """Print how the training ended, with an evaluation if it did so by itself.
 
-    Args:
-        agent: the agent, changed in place.
-        env: the environments; they are reset first.
-        config: seed, timesteps and rollouts are read here.
-        run: gets one row of metrics for each update and a checkpoint every minute.
-
-    Raises:
-        FloatingPointError: a loss is no longer finite; the last checkpoint stays.
+    Returns:
+        The exit status, 128 and the number of a signal that ended it.
     """
-    agent.enable_training_mode(True)
-    statistics = EpisodeStatistics(env.num_envs, env.device)
-    observations, _ = env.reset(seed=config.seed)
-    states = env.state()
-    update_steps = env.num_envs * config.rollouts
-    timesteps = config.iterations * config.rollouts
-    saved_at = time.perf_counter()
-    with tqdm(total=config.iterations * update_steps, unit="step", unit_scale=True) as bar:
-        for start in range(0, timesteps, config.rollouts):
-            started_at = time.perf_counter()
-            for timestep in range(start, start + config.rollouts):
-                agent.pre_interaction(timestep=timestep, timesteps=timesteps)
-                with torch.no_grad():
-                    actions, _ = agent.act(
-                        observations, states, timestep=timestep, timesteps=timesteps
-                    )
-                    successors, rewards, terminated, truncated, info = env.step(actions)
-                    next_states = env.state()
-                    statistics.update(rewards, terminated, truncated, info)
-                    agent.record_transition(
-                        observations=observations,
-                        states=states,
-                        actions=actions,
-                        rewards=rewards,
-                        next_observations=successors,
-                        next_states=next_states,
-                        terminated=terminated,
-                        truncated=truncated,
-                        infos=info,
-                        timestep=timestep,
-                        timesteps=timesteps,
-                    )
-                agent.post_interaction(timestep=timestep, timesteps=timesteps)
-                observations, states = successors, next_states
-            metrics = statistics.fetch() | _losses(agent)
-            now = time.perf_counter()
-            metrics["time/steps_per_second"] = update_steps / (now - started_at)
-            bar.update(update_steps)
-            run.write_metrics(bar.n, metrics)
-            _show(bar, metrics)
-            if now - saved_at > _CHECKPOINT_SECONDS:
-                run.save_checkpoint(agent)
-                saved_at = now
+    if ended_by is not None:
+        print(f"interrupted; checkpoint: {path / 'checkpoint.pt'}; isaac-gymnasium resume {path}")
+        return 128 + ended_by
+    seed = trainer.config.seed + EVALUATION_SEED_OFFSET
+    print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
+    return 0
 
 
-def _losses(agent: PPO) -> dict[str, float]:
-    losses = {name: sum(values) / len(values) for name, values in agent.tracking_data.items()}
-    agent.tracking_data.clear()
-    if not all(map(math.isfinite, losses.values())):
-        raise FloatingPointError(f"training diverged: {losses}")
-    return losses
-
-
-def _show(bar: tqdm[NoReturn], metrics: dict[str, float]) -> None:
-    if not math.isnan(metrics["episode/return"]):
-        shown = {"return": f"{metrics['episode/return']:.1f}"}
-        if "episode/success" in metrics:
-            shown["success"] = f"{100 * metrics['episode/success']:.0f} %"
-        bar.set_postfix(shown, refresh=False)
+def will_use_cuda(device: str) -> bool:
+    """Whether an environment with this device runs on CUDA."""
+    return torch.cuda.is_available() if device == "auto" else device.startswith("cuda")

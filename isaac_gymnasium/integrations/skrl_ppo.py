@@ -1,4 +1,4 @@
-"""A PPO agent from :class:`~isaac_gymnasium.presets.PpoConfig`: networks, scalers, memory."""
+"""A PPO agent of skrl from its settings: networks, scalers, memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import nn
 
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
-from isaac_gymnasium.presets import PpoConfig
+from isaac_gymnasium.presets.configs import SkrlPpoConfig
 
-__all__ = ["make_ppo", "mean_actions"]
+__all__ = ["make_ppo"]
 
 
-def make_ppo(env: SkrlWrapper, config: PpoConfig) -> PPO:
+def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     """Build an agent, ready to train, for an environment.
 
     Observations, privileged states and values are standardised by running statistics. Where the
@@ -88,22 +88,6 @@ def make_ppo(env: SkrlWrapper, config: PpoConfig) -> PPO:
     return agent
 
 
-@torch.no_grad()
-def mean_actions(
-    agent: PPO, observations: torch.Tensor, states: torch.Tensor | None
-) -> torch.Tensor:
-    """The policy's actions (N, A) without exploration.
-
-    Args:
-        agent: the agent, not in training mode.
-        observations: (N, O).
-        states: (N, S) or None.
-    """
-    _, outputs = agent.act(observations, states, timestep=0, timesteps=0)
-    actions: torch.Tensor = outputs["mean_actions"]
-    return actions
-
-
 def _mlp(*sizes: int) -> nn.Sequential:
     layers = [module for pair in pairwise(sizes) for module in (nn.Linear(*pair), nn.ELU())]
     return nn.Sequential(*layers)
@@ -121,7 +105,7 @@ def _mean_layer(inputs: int, actions: int) -> nn.Linear:
 class _Policy(GaussianMixin, Model):
     """Mean actions from an MLP, one free standard deviation for each action."""
 
-    def __init__(self, config: PpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
         self.hidden = _mlp(self.num_observations, *config.hidden_sizes)
@@ -137,7 +121,7 @@ class _Policy(GaussianMixin, Model):
 class _Value(DeterministicMixin, Model):
     """Value from an MLP on the privileged state, or on the observation where there is none."""
 
-    def __init__(self, config: PpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         DeterministicMixin.__init__(self)
         self.key = "observations" if self.state_space is None else "states"
@@ -154,7 +138,7 @@ class _Value(DeterministicMixin, Model):
 class _SharedActorCritic(GaussianMixin, DeterministicMixin, Model):
     """Policy and value on the same hidden layers; skrl says by ``role`` which one it wants."""
 
-    def __init__(self, config: PpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
         DeterministicMixin.__init__(self)

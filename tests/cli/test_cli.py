@@ -5,22 +5,27 @@ import dataclasses
 import json
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
 
-import isaac_gymnasium  # noqa: F401 -- registers the IDs
+import isaac_gymnasium
 from isaac_gymnasium.cli import main
 
 pytest.importorskip("skrl")
 
-from isaac_gymnasium.cli import _episodes, train
+from isaac_gymnasium import presets
+from isaac_gymnasium.cli import _episodes, _loop
 from isaac_gymnasium.cli._environment import parse_keywords
 from isaac_gymnasium.cli._main import _join_env_options
-from isaac_gymnasium.cli._run_folder import RunFolder
-from isaac_gymnasium.presets import CPU_PRESETS, PRESETS, PpoConfig, ppo_preset
+from isaac_gymnasium.cli._recorder import RecordTraining
+from isaac_gymnasium.integrations.trainers import TRAINERS
+from isaac_gymnasium.presets import add_preset, preset
+from isaac_gymnasium.presets.configs import PpoConfig, SacConfig, SkrlPpoConfig
 
 TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
 SHORT = ["--num-envs", "8", "--timesteps", "240", "--rollouts", "10", "--hidden-sizes", "8"]
@@ -60,8 +65,9 @@ class TestTrain:
     def test_run_folder_is_complete(self, run):
         config = json.loads((run / "config.json").read_text())
         assert config["task"] == "toy_env:Toy-v0"
-        assert config["ppo"]["num_envs"] == 8
-        assert config["ppo"]["seed"] == 5
+        assert (config["library"], config["algorithm"]) == ("skrl", "ppo")
+        assert config["agent"]["num_envs"] == 8
+        assert config["agent"]["seed"] == 5
         assert config["versions"]["torch"] == torch.__version__
         assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
         assert list(run.glob("events.out.tfevents.*"))
@@ -76,53 +82,67 @@ class TestTrain:
             "episode/success",
             "reward/near",
             "time/steps_per_second",
-            "Loss / Policy loss",
+            "loss/policy",
+            "policy/learning_rate",
         } <= set(table[0])
         assert 8 <= float(table[-1]["episode/length"]) <= 10
 
     def test_checkpoint_loads_without_unpickling_code(self, run):
-        state = torch.load(run / "checkpoint.pt", weights_only=True)
+        state = torch.load(run / "checkpoint.pt", weights_only=True)["trainer"]
         assert {"policy", "value", "optimizer", "observation_preprocessor"} <= set(state)
+        assert state["timesteps"] == 240
 
     def test_same_seed_trains_the_same_policy(self, run):
         main(["train", "toy_env:Toy-v0", *SHORT, "--run-dir", "again", "--seed", "5"])
         first, again = (
-            torch.load(folder / "checkpoint.pt", weights_only=True)["policy"]
+            torch.load(folder / "checkpoint.pt", weights_only=True)["trainer"]["policy"]
             for folder in (run, run.parent / "again")
         )
         assert all(torch.equal(first[name], again[name]) for name in first)
 
-    def test_interruption_leaves_a_checkpoint(self, monkeypatch, capsys):
-        written = []
-
-        def interrupt(*arguments):
-            if written:
-                raise KeyboardInterrupt
-            written.append(arguments)
-
-        monkeypatch.setattr(train, "_show", interrupt)
-        assert main(["train", "toy_env:Toy-v0", *SHORT, "--run-dir", "run"]) == 130
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_the_training_with_a_checkpoint(self, number, monkeypatch, capsys):
+        monkeypatch.setattr(_loop, "_show", lambda *arguments: signal.raise_signal(number))
+        before = signal.getsignal(number)
+        words = ["train", "toy_env:Toy-v0", *SHORT, "--run-dir", "run"]
+        assert main(words) == 128 + number
+        assert signal.getsignal(number) is before
         assert "interrupted; checkpoint: run/checkpoint.pt" in capsys.readouterr().out
+        assert len(rows(Path("run"))) == 1
         assert main(["evaluate", "run", "--episodes", "2"]) == 0
 
     def test_diverged_training_does_not_replace_the_checkpoint(self, monkeypatch):
         saved = []
-        monkeypatch.setattr(RunFolder, "save_checkpoint", lambda self, agent: saved.append(1))
+        monkeypatch.setattr(_loop, "save_checkpoint", lambda *arguments: saved.append(1))
         with pytest.raises(FloatingPointError, match="diverged"):
-            main(["train", "toy_env:Toy-v0", *SHORT, "--reward-scale", "nan"])
+            main(["train", "toy_env:Toy-v0", *SHORT, "--env", "reward=1e999"])
         assert not saved
 
     def test_help_shows_the_preset_of_the_task(self, capsys):
         with pytest.raises(SystemExit):
             main(["train", "IsaacCartpole-v0", "--device", "cpu", "--help"])
-        envs = CPU_PRESETS["IsaacCartpole-v0"]["num_envs"]
-        assert re.search(rf"--num-envs INT[^-]*\(default: {envs}\)", capsys.readouterr().out)
+        shown = capsys.readouterr().out
+        assert re.search(r"--num-envs INT[^-]*\(default: 256\)", shown)
+        assert re.search(r"--mini-batches INT[^-]*\(default: 4\)", shown)
+
+    def test_help_shows_the_settings_of_the_library_and_algorithm(self, capsys):
+        for words, there, missing in (
+            (["--library", "skrl"], "--shared-network", "--batch-size"),
+            (["--library=sb3"], "--rollouts", "--kl-threshold"),
+            (["--algorithm", "sac"], "--batch-size", "--rollouts"),
+        ):
+            with pytest.raises(SystemExit):
+                main(["train", "IsaacCartpole-v0", *words, "--help"])
+            shown = capsys.readouterr().out
+            assert there in shown
+            assert missing not in shown
 
     def test_settings_override_the_preset(self, monkeypatch):
-        monkeypatch.setitem(PRESETS, "Toy-v0", PpoConfig(mini_batches=3, discount=0.5))
+        values = {"ppo": {"mini_batches": 3, "discount": 0.5}}
+        monkeypatch.setitem(presets._added, "Toy-v0", values)
         main(["train", "toy_env:Toy-v0", *SHORT, "--run-dir", "run", "--discount", "0.7"])
-        ppo = json.loads(Path("run/config.json").read_text())["ppo"]
-        assert (ppo["mini_batches"], ppo["discount"]) == (3, 0.7)
+        agent = json.loads(Path("run/config.json").read_text())["agent"]
+        assert (agent["mini_batches"], agent["discount"]) == (3, 0.7)
 
     @pytest.mark.parametrize(
         "words", [["--env", "max_episode_steps=4"], ["--env.max-episode-steps", "4"]]
@@ -145,18 +165,15 @@ class TestEvaluate:
         assert "length 3.0 (3 episodes)" in capsys.readouterr().out
 
 
-class ScriptedEnv:
+class ScriptedEnv(VectorEnv):
     """Environment k has episodes of k + 1 steps; every step of the n-th episode pays 10 ** n."""
 
     num_envs, max_episode_steps, device = 4, 4, torch.device("cpu")
-    unwrapped = property(lambda self: self)
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
-    def reset(self, seed):
+    def reset(self, *, seed=None, options=None):
         self.seed, self.t, self.n = seed, torch.zeros(4), torch.zeros(4)
         return torch.zeros(4, 1), {}
-
-    def state(self):
-        return None
 
     def step(self, actions):
         self.t += 1
@@ -168,13 +185,13 @@ class ScriptedEnv:
         self.t[ended] = 0
         info = {"final_info": extras, "log": {"reward/a": rewards.mean()}}
         flags = torch.zeros(4, dtype=torch.bool)
-        return torch.zeros(4, 1), rewards[:, None], ended[:, None], flags[:, None], info
+        return torch.zeros(4, 1), rewards, ended, flags, info
 
 
 class TestEpisodes:
     def test_evaluation_counts_the_first_episode_of_each_environment(self):
         env = ScriptedEnv()
-        result = _episodes.evaluate(env, lambda observations, states: observations, seed=11)
+        result = _episodes.evaluate(env, lambda observations: observations, seed=11)
         assert env.seed == 11
         assert result.returns.tolist() == result.lengths.tolist() == [1, 2, 3, 4]
         assert result.successes.tolist() == [True, False, True, False]
@@ -184,12 +201,12 @@ class TestEpisodes:
         )
 
     def test_statistics_are_means_over_ended_episodes_and_over_steps(self):
-        env, statistics = ScriptedEnv(), _episodes.EpisodeStatistics(4, torch.device("cpu"))
+        env = RecordTraining(ScriptedEnv())
         env.reset(seed=0)
-        statistics.update(*env.step(None)[1:])
-        statistics.update(*env.step(None)[1:])
+        env.step(None)
+        env.step(None)
         # Ended: environment 0 twice (returns 1 and 10), environment 1 once (2 steps, return 2).
-        assert statistics.fetch() == pytest.approx(
+        assert env.fetch() == pytest.approx(
             {
                 "episode/return": 13 / 3,
                 "episode/length": 4 / 3,
@@ -199,15 +216,16 @@ class TestEpisodes:
                 "reward/a": (1 + 13 / 4) / 2,
             }
         )
-        statistics.update(*env.step(None)[1:])
+        env.step(None)
         # Ended: environment 0 (return 100) and environment 2, whose return spans both fetches.
-        assert statistics.fetch()["episode/return"] == pytest.approx((100 + 3) / 2)
+        assert env.fetch()["episode/return"] == pytest.approx((100 + 3) / 2)
 
     def test_no_ended_episode_is_nan(self):
-        statistics = _episodes.EpisodeStatistics(4, torch.device("cpu"))
-        no = torch.zeros(4, 1, dtype=torch.bool)
-        statistics.update(torch.ones(4, 1), no, no, {"final_info": {}})
-        assert str(statistics.fetch()["episode/return"]) == "nan"
+        env = RecordTraining(ScriptedEnv())
+        env.reset(seed=0)
+        env.env.unwrapped.t -= 5
+        env.step(None)
+        assert str(env.fetch()["episode/return"]) == "nan"
 
 
 class TestMistakes:
@@ -221,6 +239,10 @@ class TestMistakes:
             (["train", "toy_env:Toy-v0", "--env", "autoreset_mode=Disabled"], "SameStep"),
             (["train", "toy_env:Toy-v0", "--run-dir", "."], "is not empty"),
             (["train", "toy_env:Toy-v0", "--num-envs", "0"], "num_envs must be at least 1, got 0"),
+            (
+                ["train", "toy_env:Toy-v0", "--library", "rsl_rl", "--algorithm", "sac"],
+                "algorithm must be one of ppo with library rsl_rl, got 'sac'",
+            ),
             (["evaluate", "."], "not a run folder: it has no config.json"),
         ],
     )
@@ -237,7 +259,8 @@ class TestMistakes:
         assert capsys.readouterr().err
 
     def test_missing_skrl_names_the_extra(self, monkeypatch, capsys):
-        monkeypatch.delitem(sys.modules, "isaac_gymnasium.integrations.skrl")
+        for name in ("skrl", "skrl_ppo", "skrl_trainers"):
+            monkeypatch.delitem(sys.modules, f"isaac_gymnasium.integrations.{name}", raising=False)
         monkeypatch.setitem(sys.modules, "skrl.agents.torch.ppo", None)
         assert main(["train", "toy_env:Toy-v0"]) == 2
         assert "pip install isaac-gymnasium[skrl]" in capsys.readouterr().err
@@ -257,31 +280,94 @@ class TestMistakes:
 
 
 class TestPresets:
+    @pytest.fixture(autouse=True)
+    def presets_of_this_test(self, monkeypatch):
+        monkeypatch.setattr(presets, "_added", {})
+
     def test_unknown_settings_list_the_valid_ones(self):
-        with pytest.raises(TypeError, match=r"unknown PPO setting 'typo'; valid: num_envs, .*seed"):
+        with pytest.raises(TypeError, match=r"PpoConfig has no setting 'typo'; it has: num_envs, "):
             PpoConfig.from_dict({"typo": 1})
-        with pytest.raises(TypeError, match="unknown PPO setting 'typo'"):
-            ppo_preset("IsaacCartpole-v0", typo=1)
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"ppo": {"typo": 1}}, r"preset of X-v0: ppo has no setting 'typo'; it has: .*seed"),
+            ({"ppo": {"cpu": {"typo": 1}}}, "preset of X-v0: ppo has no setting 'typo'"),
+            ({"skrl": {"ppo": {"typo": 1}}}, "preset of X-v0: skrl: ppo has no setting 'typo'"),
+            ({"skrl": {"typo": {}}}, "skrl must be an algorithm .ppo, sac, td3. or a library"),
+            ({"sac": {"rollouts": 1}}, "sac has no setting 'rollouts'"),
+            ({"ppo": 3}, "preset of X-v0: ppo must be a mapping, got 3"),
+            (3, "preset of X-v0 must be a mapping, got 3"),
+        ],
+    )
+    def test_wrong_presets_are_refused(self, values, message):
+        with pytest.raises(TypeError, match=message):
+            add_preset("X-v0", values)
+        assert presets.find_preset("X-v0") is None
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("num_envs", 1.5, "num_envs must be an integer, got 1.5"),
+            ("num_envs", True, "num_envs must be an integer, got True"),
+            ("discount", "much", "discount must be a number, got 'much'"),
+            ("shared_network", 1, "shared_network must be true or false, got 1"),
+            ("hidden_sizes", [1.5], r"hidden_sizes must be an integer, got 1.5"),
+            ("hidden_sizes", 64, "hidden_sizes must be a list, got 64"),
+        ],
+    )
+    def test_values_of_another_type_are_refused(self, name, value, message):
+        with pytest.raises(TypeError, match=message):
+            SkrlPpoConfig.from_dict({name: value})
 
     def test_settings_survive_json(self):
-        config = ppo_preset("IsaacFrankaCube-v0", seed=3)
+        config = preset("IsaacFrankaCube-v0", SkrlPpoConfig)
         text = json.dumps(dataclasses.asdict(config))
-        assert PpoConfig.from_dict(json.loads(text)) == config
+        assert SkrlPpoConfig.from_dict(json.loads(text)) == config
 
-    def test_a_preset_of_the_users_own_holds_on_a_cpu_too(self, monkeypatch):
-        monkeypatch.setitem(PRESETS, "Mine-v0", PpoConfig(num_envs=7))
-        assert ppo_preset("mine:Mine-v0", cpu=True).num_envs == 7
-        assert ppo_preset("Other-v0", cpu=True).num_envs < ppo_preset("Other-v0").num_envs
+    def test_layers(self):
+        add_preset(
+            "X-v0",
+            {
+                "ppo": {"rollouts": 2, "mini_batches": 3, "kl_threshold": 0.5, "cpu": {"seed": 1}},
+                "skrl": {"ppo": {"mini_batches": 5, "cpu": {"rollouts": 7}}},
+            },
+        )
+        skrl = preset("X-v0", SkrlPpoConfig)
+        assert (skrl.rollouts, skrl.mini_batches, skrl.kl_threshold, skrl.seed) == (2, 5, 0.5, 42)
+        assert skrl.num_envs == SkrlPpoConfig().num_envs
+        skrl = preset("module:X-v0", SkrlPpoConfig, cpu=True)
+        assert (skrl.rollouts, skrl.mini_batches, skrl.seed) == (7, 5, 1)
+        sb3 = preset("X-v0", PpoConfig, library="sb3", cpu=True)
+        assert (sb3.rollouts, sb3.mini_batches, sb3.seed) == (2, 3, 1)
+        assert preset("X-v0", SacConfig) == SacConfig()
 
-    def test_iterations_reach_the_timesteps(self):
-        assert PpoConfig(num_envs=10, rollouts=10, timesteps=100).iterations == 1
-        assert PpoConfig(num_envs=10, rollouts=10, timesteps=101).iterations == 2
+    def test_a_file(self, tmp_path):
+        (tmp_path / "mine.yaml").write_text("ppo: {learning_rate: 1e-4, hidden_sizes: [8]}")
+        add_preset("X-v0", tmp_path / "mine.yaml")
+        config = preset("X-v0", PpoConfig)
+        assert (config.learning_rate, config.hidden_sizes) == (1e-4, (8,))
+
+    def test_on_a_cpu_fewer_environments_are_the_default(self):
+        add_preset("Mine-v0", {"ppo": {"num_envs": 7}})
+        assert preset("mine:Mine-v0", PpoConfig, cpu=True).num_envs == 7
+        other = preset("Other-v0", PpoConfig, cpu=True)
+        assert other.num_envs < preset("Other-v0", PpoConfig).num_envs
 
     @pytest.mark.parametrize("cpu", [False, True])
-    @pytest.mark.parametrize("name", sorted({*PRESETS, *CPU_PRESETS, "Other-v0"}))
-    def test_every_preset_is_consistent(self, name, cpu):
-        ppo_preset(name, cpu=cpu).check()
-        assert ppo_preset(f"module:{name}", cpu=cpu) == ppo_preset(name, cpu=cpu)
+    @pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
+    def test_every_preset_is_consistent(self, library, algorithm, cpu):
+        files = Path(presets.__file__).parent.glob("*.yaml")
+        names = [file.stem for file in files]
+        assert "IsaacCartpole-v0" in names
+        for name in [*names, "Other-v0"]:
+            preset(name, TRAINERS[library, algorithm].config, library=library, cpu=cpu).check()
+
+    def test_every_preset_is_of_a_registered_task_and_for_known_libraries(self):
+        for file in Path(presets.__file__).parent.glob("*.yaml"):
+            assert file.stem in isaac_gymnasium.registered_tasks()
+            libraries = {library for library, _ in TRAINERS}
+            assert set(presets.find_preset(file.stem)) <= {*presets.ALGORITHMS, *libraries}
 
 
 def test_environment_words():
@@ -305,7 +391,6 @@ OWN_TASK = """
 from dataclasses import dataclass
 import isaac_gymnasium
 from isaac_gymnasium.envs.cartpole import Cartpole
-from isaac_gymnasium.presets import PRESETS, PpoConfig
 
 @dataclass(kw_only=True)
 class Mine(Cartpole):
@@ -315,8 +400,8 @@ class Mine(Cartpole):
         return {**super().get_rewards(), "bonus": self.bonus + 0.0 * self.robot.dof_pos[:, 0]}
 
 if "Mine-v0" not in isaac_gymnasium.registered_tasks():
-    isaac_gymnasium.register("Mine-v0", Mine)
-PRESETS["Mine-v0"] = PpoConfig(num_envs=8, timesteps=80, rollouts=10, hidden_sizes=(8,))
+    preset = {"ppo": {"num_envs": 8, "timesteps": 80, "rollouts": 10, "hidden_sizes": [8]}}
+    isaac_gymnasium.register("Mine-v0", Mine, preset=preset)
 """
 
 
@@ -332,7 +417,7 @@ class TestRealEnvironment:
 
     def test_a_users_own_task_file_trains_and_evaluates(self, user_directory, monkeypatch, capsys):
         (user_directory / "mine.py").write_text(OWN_TASK)
-        monkeypatch.setitem(PRESETS, "Mine-v0", PpoConfig())  # removed again at the end
+        monkeypatch.setattr(presets, "_added", {})
         words = ["--device", "cpu", "--env.bonus", "100"]
         assert main(["train", "mine:Mine-v0", "--run-dir", "run", *words]) == 0
         (row,) = rows(Path("run"))

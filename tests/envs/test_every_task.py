@@ -13,7 +13,8 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import isaac_gymnasium
-from isaac_gymnasium.presets import PRESETS
+from isaac_gymnasium.presets import find_preset, preset
+from isaac_gymnasium.presets.configs import SkrlPpoConfig
 from isaac_gymnasium.task import Task
 
 TASKS = {
@@ -48,7 +49,8 @@ def test_its_docstring_is_a_page_with_the_fixed_headings(id: str) -> None:
 
 @every_task
 def test_it_trains_with_settings_of_its_own(id: str) -> None:
-    PRESETS[id].check()
+    assert find_preset(id)
+    preset(id, SkrlPpoConfig).check()
 
 
 @every_task

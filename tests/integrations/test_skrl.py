@@ -13,12 +13,14 @@ pytest.importorskip("skrl")
 from skrl.agents.torch.ppo import PPO as StockPPO
 from skrl.trainers.torch import SequentialTrainer
 
-from isaac_gymnasium.cli._episodes import EpisodeStatistics, evaluate
+from isaac_gymnasium.cli._episodes import evaluate
+from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper, TrueSuccessorMixin
-from isaac_gymnasium.integrations.skrl_ppo import make_ppo, mean_actions
-from isaac_gymnasium.presets import PpoConfig
+from isaac_gymnasium.integrations.skrl_ppo import make_ppo
+from isaac_gymnasium.integrations.skrl_trainers import SkrlPpo
+from isaac_gymnasium.presets.configs import SkrlPpoConfig
 
-SMALL = PpoConfig(num_envs=16, rollouts=10, hidden_sizes=(16,))
+SMALL = SkrlPpoConfig(num_envs=16, rollouts=10, hidden_sizes=(16,))
 
 
 def make(num_envs=16, config=SMALL, **kwargs):
@@ -131,7 +133,7 @@ class TestTrueSuccessor:
         assert agent.transition["rewards"] == 1
 
     def test_stored_rewards_are_those_of_skrls_own_bootstrap_on_true_successors(self):
-        config = PpoConfig(num_envs=16, rollouts=40, hidden_sizes=(16,), reward_scale=0.5)
+        config = SkrlPpoConfig(num_envs=16, rollouts=40, hidden_sizes=(16,), reward_scale=0.5)
         env, agent = make(config=config)
         _, stock = make(config=config)
         stock.__class__ = type("Stock", (TrueSuccessorMixin, StockPPO), {})
@@ -167,13 +169,11 @@ class _Forbid(TorchDispatchMode):
 
 
 def test_a_step_of_collection_never_waits_for_the_device():
-    env, agent = make(asymmetric=True)
-    statistics = EpisodeStatistics(env.num_envs, env.device)
+    _, agent = make(asymmetric=True)
+    env = SkrlWrapper(RecordTraining(ToyEnv(16, asymmetric=True)))
     with _Forbid():
-        for transition, info in collect(env, agent, 25):
-            statistics.update(
-                transition["rewards"], transition["terminated"], transition["truncated"], info
-            )
+        for _ in collect(env, agent, 25):
+            pass
     with pytest.raises(AssertionError, match="would wait"), _Forbid():
         torch.ones(3).any().item()
 
@@ -181,7 +181,7 @@ def test_a_step_of_collection_never_waits_for_the_device():
 class TestTraining:
     @pytest.mark.parametrize("shared", [False, True])
     def test_ppo_learns(self, shared):
-        config = PpoConfig(
+        config = SkrlPpoConfig(
             num_envs=64,
             timesteps=15_000,
             rollouts=10,
@@ -192,17 +192,21 @@ class TestTraining:
             initial_log_std=-0.5,
             shared_network=shared,
         )
-        env, agent = make(64, config)
-
-        for timestep, _ in enumerate(collect(env, agent, config.iterations * config.rollouts)):
-            agent.post_interaction(timestep=timestep, timesteps=1000)
-        agent.enable_training_mode(False)
+        torch.manual_seed(0)
+        env = ToyEnv(64)
+        trainer = SkrlPpo(env, config)
+        updates = []
+        trainer.learn(lambda metrics: updates.append(metrics) or True)
+        assert trainer.timesteps == 64 * 10 * len(updates) == 15_360
+        assert {"loss/policy", "loss/value", "policy/std", "policy/learning_rate"} == set(
+            updates[0]
+        )
         still, learned, best = (
             float(evaluate(env, policy, seed=1).returns.mean())
             for policy in (
-                lambda observations, states: torch.zeros(64, 1),
-                lambda observations, states: mean_actions(agent, observations, states),
-                lambda observations, states: -5 * observations[:, :1],
+                lambda observations: torch.zeros(64, 1),
+                trainer.policy(),
+                lambda observations: -5 * observations[:, :1],
             )
         )
         assert still < best - 3
@@ -215,10 +219,10 @@ class TestTraining:
 
     def test_shared_network_with_a_privileged_state_is_refused(self):
         with pytest.raises(ValueError, match="shared_network cannot serve"):
-            make(asymmetric=True, config=PpoConfig(num_envs=16, shared_network=True))
+            make(asymmetric=True, config=SkrlPpoConfig(num_envs=16, shared_network=True))
 
     def test_shared_network_is_one_model(self):
-        _, agent = make(config=PpoConfig(num_envs=16, shared_network=True))
+        _, agent = make(config=SkrlPpoConfig(num_envs=16, shared_network=True))
         assert agent.policy is agent.value
 
     def test_skrls_own_trainer_runs(self):

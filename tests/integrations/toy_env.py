@@ -15,10 +15,10 @@ from gymnasium.vector.utils import batch_space
 class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
     """Observation (position, steps, environment); an action moves by up to 0.2.
 
-    The reward is 1 - |position|; |position| > 1.2 terminates. The first episode of environment k
-    is ``k % 3`` steps shorter, so that episodes are cut at different times. Rewards are handed out
-    in the one buffer they are kept in, against the package's own rule, to show who guards against
-    that.
+    The reward is `reward` - |position|; |position| > 1.2 terminates. The first episode of
+    environment k is ``k % 3`` steps shorter, so that episodes are cut at different times. Rewards
+    are handed out in the one buffer they are kept in, against the package's own rule, to show who
+    guards against that.
     """
 
     def __init__(
@@ -29,9 +29,11 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         autoreset_mode: str = "SameStep",
         max_episode_steps: int = 10,
         asymmetric: bool = False,
+        reward: float = 1.0,
     ) -> None:
         self.metadata = {"autoreset_mode": AutoresetMode(autoreset_mode)}
         self.num_envs = num_envs
+        self.reward = reward
         self.device = torch.device("cpu")
         self.max_episode_steps = max_episode_steps
         self.single_observation_space = Box(-np.inf, np.inf, (3,))
@@ -67,7 +69,7 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         assert actions.shape == (self.num_envs, 1)
         self.position = self.position + 0.2 * torch.as_tensor(actions)[:, 0].clamp(-1, 1)
         self.steps = self.steps + 1
-        self.rewards.copy_(1 - self.position.abs())
+        self.rewards.copy_(self.reward - self.position.abs())
         terminated = self.position.abs() > 1.2
         truncated = (self.steps >= self.max_episode_steps) & ~terminated
         ended = terminated | truncated
