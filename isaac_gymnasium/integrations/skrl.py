@@ -16,9 +16,10 @@ from gymnasium import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 try:
-    from skrl.agents.torch.ppo import PPO as _SkrlPPO
     from skrl.envs.wrappers.torch import Wrapper
     from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
+
+    from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
 except ImportError as error:
     raise ImportError(
         f"skrl is not usable here ({error}): pip install isaac-gymnasium[skrl]"
@@ -139,57 +140,8 @@ class TrueSuccessorMixin:
         )
 
 
-class _AsynchronousPPO(_SkrlPPO):
-    """skrl's PPO, recording a transition without waiting for the device.
-
-    The base class asks at every step whether any episode was cut, and tracks rewards on the host.
-    Here the value of the successor is always computed and counted where an episode was cut.
-    """
-
-    def record_transition(
-        self,
-        *,
-        observations: torch.Tensor,
-        states: torch.Tensor | None,
-        actions: torch.Tensor,
-        rewards: torch.Tensor,
-        next_observations: torch.Tensor,
-        next_states: torch.Tensor | None,
-        terminated: torch.Tensor,
-        truncated: torch.Tensor,
-        infos: dict[str, Any],
-        timestep: int,
-        timesteps: int,
-    ) -> None:
-        if not self.training:
-            return
-        self._current_next_observations = next_observations
-        self._current_next_states = next_states
-        if self.cfg.rewards_shaper is not None:
-            rewards = self.cfg.rewards_shaper(rewards, timestep, timesteps)
-        if self.cfg.time_limit_bootstrap:
-            inputs = {
-                "observations": self._observation_preprocessor(next_observations),
-                "states": self._state_preprocessor(next_states),
-            }
-            with torch.no_grad():
-                values, _ = self.value.act(inputs, role="value")
-            values = self._value_preprocessor(values, inverse=True)
-            rewards = rewards + self.cfg.discount_factor * values * truncated
-        self.memory.add_samples(
-            observations=observations,
-            states=states,
-            actions=actions,
-            rewards=rewards,
-            terminated=terminated,
-            truncated=truncated,
-            log_prob=self._current_log_prob,
-            values=self._current_values,
-        )
-
-
-class PPO(TrueSuccessorMixin, _AsynchronousPPO):
-    """skrl's PPO with true successors, and without a wait for the device at each step.
+class PPO(TrueSuccessorMixin, GraphedPPO):
+    """skrl's PPO with true successors, without waits for the device, recorded as CUDA graphs.
 
     It tracks no rewards itself; set ``experiment.write_interval`` to 0 and keep statistics beside.
     """

@@ -9,11 +9,11 @@ import torch
 from skrl.agents.torch.ppo import PPO_CFG
 from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
-from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import nn
 
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
+from isaac_gymnasium.integrations.skrl_agent import Scaler
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
 
 __all__ = ["make_ppo"]
@@ -63,11 +63,11 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
         learning_rate=config.learning_rate,
         learning_rate_scheduler=KLAdaptiveLR if adaptive else None,
         learning_rate_scheduler_kwargs={"kl_threshold": config.kl_threshold} if adaptive else {},
-        observation_preprocessor=RunningStandardScaler,
+        observation_preprocessor=Scaler,
         observation_preprocessor_kwargs=scaler(env.observation_space),
-        state_preprocessor=RunningStandardScaler if asymmetric else None,
+        state_preprocessor=Scaler if asymmetric else None,
         state_preprocessor_kwargs=scaler(env.state_space) if asymmetric else {},
-        value_preprocessor=RunningStandardScaler,
+        value_preprocessor=Scaler,
         value_preprocessor_kwargs=scaler(1),
         grad_norm_clip=config.grad_norm_clip,
         ratio_clip=config.ratio_clip,

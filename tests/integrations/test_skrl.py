@@ -178,6 +178,98 @@ def test_a_step_of_collection_never_waits_for_the_device():
         torch.ones(3).any().item()
 
 
+class TestUpdate:
+    def full_batch(self, **changes):
+        """Ours and skrl's own agent after the same rollout, about to learn from all of it."""
+        values = {"num_envs": 16, "rollouts": 10, "hidden_sizes": (16,), "mini_batches": 1}
+        config = SkrlPpoConfig(**(values | {"learning_epochs": 1} | changes))
+        env, agent = make(config=config)
+        _, stock = make(config=config)
+        reference = StockPPO(
+            models=stock.models,
+            memory=stock.memory,
+            cfg=stock.cfg,
+            observation_space=stock.observation_space,
+            action_space=stock.action_space,
+            device=stock.device,
+        )
+        reference.init()
+        reference.enable_training_mode(True)
+        for _ in collect(env, agent, config.rollouts):
+            pass
+        for name, tensor in agent.memory.tensors.items():
+            reference.memory.tensors[name].copy_(tensor)
+        reference.memory.filled = True
+        reference._current_next_observations = agent._current_next_observations
+        return agent, reference
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"entropy_loss_scale": 0.01, "value_clip": 0.0},
+            {"kl_threshold": 1e-9, "learning_rate": 1e-2},
+            {"shared_network": True, "kl_threshold": 0.0},
+        ],
+        ids=["defaults", "entropy", "slower", "shared"],
+    )
+    def test_one_step_on_the_whole_rollout_is_skrls(self, changes):
+        agent, reference = self.full_batch(**changes)
+        before = agent.policy.mean.weight.clone()
+        for one in (agent, reference):
+            one.update(timestep=0, timesteps=1)
+        assert not torch.equal(agent.policy.mean.weight, before)
+        for name, model in agent.models.items():
+            for ours, theirs in zip(
+                model.parameters(), reference.models[name].parameters(), strict=True
+            ):
+                torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+        for tag, (theirs,) in reference.tracking_data.items():
+            assert agent.tracking_data[tag] == pytest.approx([theirs], rel=1e-4, abs=1e-6), tag
+        for scaler in ("_observation_preprocessor", "_value_preprocessor"):
+            ours, theirs = getattr(agent, scaler), getattr(reference, scaler)
+            torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+            torch.testing.assert_close(ours.running_variance, theirs.running_variance)
+
+    def test_learning_rate_follows_the_divergence(self):
+        changes = {"learning_epochs": 2, "learning_rate": 1e-3}
+        slower, _ = self.full_batch(**changes, kl_threshold=1e-9)
+        faster, _ = self.full_batch(**changes, kl_threshold=1e9)
+        for agent in (slower, faster):
+            agent.update(timestep=0, timesteps=1)
+        assert float(slower.optimizer.param_groups[0]["lr"]) == pytest.approx(1e-3 / 2.25)
+        assert float(faster.optimizer.param_groups[0]["lr"]) == pytest.approx(2.25e-3)
+
+    def test_statistics_stay_in_their_tensors(self):
+        agent, _ = self.full_batch()
+        scaler = agent._observation_preprocessor
+        kept = {name: buffer.data_ptr() for name, buffer in scaler.named_buffers()}
+        assert float(scaler.running_mean.abs().sum()) == 0
+        agent.update(timestep=0, timesteps=1)
+        assert float(scaler.running_mean.abs().sum()) > 0
+        assert kept == {name: buffer.data_ptr() for name, buffer in scaler.named_buffers()}
+
+    def test_optimizer_goes_on_from_a_checkpoint_made_elsewhere(self):
+        agent, _ = self.full_batch()
+        agent.update(timestep=0, timesteps=1)
+        state = agent.optimizer.state_dict()
+        for group in state["param_groups"]:
+            group |= {"lr": torch.tensor(7e-3), "capturable": True}
+        _, other = make()
+        rate = other.optimizer.param_groups[0]["lr"]
+        other.optimizer.load_state_dict(state)
+        (group,) = other.optimizer.param_groups
+        assert group["lr"] is rate and float(rate) == pytest.approx(7e-3)
+        assert not group["capturable"]
+
+    @pytest.mark.parametrize("name", ["mixed_precision", "kl_threshold"])
+    def test_what_cannot_be_recorded_is_refused(self, name):
+        _, agent = make()
+        setattr(agent.cfg, name, 1)
+        with pytest.raises(ValueError, match=f"{name} must not be set"):
+            PPO(models=agent.models, memory=agent.memory, cfg=agent.cfg, device="cpu")
+
+
 class TestTraining:
     @pytest.mark.parametrize("shared", [False, True])
     def test_ppo_learns(self, shared):
@@ -235,7 +327,7 @@ class TestTraining:
 
 def test_missing_skrl_is_one_clear_message(monkeypatch):
     monkeypatch.delitem(sys.modules, "isaac_gymnasium.integrations.skrl")
-    monkeypatch.setitem(sys.modules, "skrl.agents.torch.ppo", None)
+    monkeypatch.setitem(sys.modules, "skrl.envs.wrappers.torch", None)
     with pytest.raises(ImportError, match=r"pip install isaac-gymnasium\[skrl\]"):
         importlib.import_module("isaac_gymnasium.integrations.skrl")
 
