@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any
 
 import gymnasium as gym
@@ -30,6 +32,7 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's declaration)
 
     def __init__(self, task: type[Task] | str, *, device: str = "cpu", **kwargs: Any) -> None:
+        kwargs.setdefault("max_episode_steps", _limit_of_make(sys._getframe(1)))
         self.vector_env = IsaacVectorEnv(
             task, num_envs=1, device=device, autoreset_mode=AutoresetMode.DISABLED, **kwargs
         )
@@ -64,6 +67,19 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
     def close(self) -> None:
         """Frees the simulation."""
         self.vector_env.close()
+
+
+def _limit_of_make(caller: FrameType) -> int | None:
+    """The `max_episode_steps` that `gymnasium.make` was asked for, if it is the caller.
+
+    It keeps this for a `TimeLimit` around the environment, which could only shorten the task's own
+    limit.
+    """
+    if caller.f_code is not gym.make.__code__:
+        return None
+    asked, spec = (caller.f_locals.get(name) for name in ("max_episode_steps", "env_spec"))
+    limit = spec.max_episode_steps if asked is None and spec is not None else asked
+    return None if limit == -1 else limit
 
 
 def _first(tree: Any) -> Any:

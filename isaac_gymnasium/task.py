@@ -12,7 +12,7 @@ import importlib
 import math
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
@@ -122,7 +122,11 @@ class Task(abc.ABC):
     @classmethod
     def parameters(cls) -> dict[str, object]:
         """Names and defaults of the keywords this task accepts."""
-        return {f.name: f.default for f in fields(cls) if f.init}
+        return {
+            f.name: f.default if f.default_factory is MISSING else f.default_factory()
+            for f in fields(cls)
+            if f.init
+        }
 
     def observation_space(self) -> gym.Space[Any]:
         """Space of one environment's observation."""

@@ -15,6 +15,13 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from isaac_gymnasium.engines import load_engine
+from isaac_gymnasium.outputs import (
+    check_extras,
+    check_observations,
+    check_rewards,
+    check_states,
+    check_terminations,
+)
 from isaac_gymnasium.random import RandomStreams
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
@@ -117,6 +124,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self.engine.close()
                 raise
         self._has_reset = False
+        self._judged = False
 
     def _segment(self, function: Callable[[], Any]) -> Segment[Any]:
         return Segment(function, self.engine, self.task, enabled=self._cuda_graphs)
@@ -166,11 +174,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 lengths = self.rng.integers(0, self.max_episode_steps)
                 self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
             self._has_reset = True
-            obs = self.task.get_observations()
-            self._check_observation(obs)
-            return _clone(obs), {
-                name: value.clone() for name, value in self.task.get_extras().items()
-            }
+            obs, extras = self.task.get_observations(), self.task.get_extras()
+            check_observations(self.task, self.single_observation_space, obs)
+            check_extras(self.task, extras)
+            check_states(self.task, self.state_space, self.task.get_states())
+            return _clone(obs), _clone(extras)
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -364,7 +372,14 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.episode_length += 1
         self.rng.begin(self.episode_length)
         task.post_physics_step(self.rng)
-        terminated = task.get_terminations().clone()
+        terminated = task.get_terminations()
+        if not self._judged:
+            check_terminations(task, terminated)
+        rewards = task.get_rewards()
+        if not self._judged:
+            check_rewards(task, rewards)
+            self._judged = True
+        terminated = terminated.clone()
         truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
         step: dict[str, Any] = {}
         if mode == AutoresetMode.NEXT_STEP:
@@ -375,7 +390,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             step["restart"] = terminated | truncated
         reward = torch.zeros(self.num_envs, device=self.device)
         step["log"] = {}
-        for name, term in task.get_rewards().items():
+        for name, term in rewards.items():
             if mode == AutoresetMode.NEXT_STEP:
                 term = term.masked_fill(step["restart"], 0.0)
             reward += term
@@ -437,48 +452,25 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             return False
         if seed is None:
             seed = secrets.randbits(63)
-        if isinstance(seed, (int, np.integer)):
-            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(int(seed))
-            seeds: list[int | None] = [int(seed)] * self.num_envs
-        else:
-            seeds = [None if s is None else int(s) for s in seed]
+        one = not isinstance(seed, (Sequence, np.ndarray))
+        seeds: list[Any] = [seed] * self.num_envs if one else list(seed)  # type: ignore[arg-type]
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed must have {self.num_envs} entries, got {len(seeds)}")
+        for s in seeds:
+            whole = isinstance(s, (int, np.integer)) and not isinstance(s, bool)
+            if s is not None and not (whole and 0 <= s < 2**63):
+                raise ValueError(f"a seed must be an integer in [0, 2**63), got {s!r}")
+        if one:
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(int(seeds[0]))
         given = torch.tensor([s is not None for s in seeds]).to(self.device)
         if not self._has_reset:
             seeds = [secrets.randbits(63) if s is None else s for s in seeds]
-        for s in seeds:
-            if s is not None and not 0 <= s < 2**63:
-                raise ValueError(f"a seed must be an integer in [0, 2**63), got {s}")
-        values = torch.tensor([s or 0 for s in seeds], dtype=torch.int64).to(self.device)
+        values = torch.tensor([int(s or 0) for s in seeds], dtype=torch.int64).to(self.device)
         if self._has_reset:
             self.rng.next_episode(mask & ~given)
             mask = mask & given
         self.rng.reseed(values, mask)
         return bool(mask.all())
-
-    def _check_observation(self, obs: Observation) -> None:
-        """Compares what the task returns with the space it declared."""
-        space, name = self.single_observation_space, type(self.task).__name__
-        spaces, values = {"observation": space}, {"observation": obs}
-        if isinstance(space, gym.spaces.Dict):
-            if not isinstance(obs, dict) or set(obs) != set(space):
-                got = sorted(obs) if isinstance(obs, dict) else type(obs).__name__
-                raise ValueError(
-                    f"{name}.get_observations: must be a dict of {sorted(space)}, got {got}"
-                )
-            spaces = {f"observation[{key!r}]": space[key] for key in space}
-            values = {f"observation[{key!r}]": obs[key] for key in space}
-        for what, value in values.items():
-            shape = (self.num_envs, *(spaces[what].shape or ()))
-            dtype = torch.from_numpy(np.empty(0, spaces[what].dtype)).dtype
-            if not isinstance(value, Tensor):
-                raise ValueError(f"{name}.get_observations: {what} must be a tensor, got {value!r}")
-            if tuple(value.shape) != shape or value.dtype != dtype:
-                raise ValueError(
-                    f"{name}.get_observations: {what} must be {dtype} of shape {shape}, got "
-                    f"{value.dtype} of shape {tuple(value.shape)}"
-                )
 
     def _require_reset(self) -> None:
         self._require_open()

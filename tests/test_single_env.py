@@ -151,6 +151,19 @@ def test_a_time_limit_of_gymnasium_may_shorten_an_episode(make: Make) -> None:
         assert flags == [False, False, False, True]
 
 
+@pytest.mark.parametrize("steps", [4, 500])
+def test_a_time_limit_of_gymnasium_is_the_tasks_own(make: Make, steps: int) -> None:
+    env = make(max_episode_steps=steps)
+    assert env.unwrapped.vector_env.max_episode_steps == steps
+    again = make(env.spec)
+    assert again.unwrapped.vector_env.max_episode_steps == steps
+    env.reset(seed=0)
+    env.unwrapped.vector_env.episode_length_buf = torch.tensor([steps - 1])
+    assert env.unwrapped.step(np.zeros(1, np.float32))[3]
+    unlimited = make(max_episode_steps=-1)
+    assert unlimited.unwrapped.vector_env.max_episode_steps == 300
+
+
 def test_gymnasiums_own_vectorisation_works_too() -> None:
     env = gym.make_vec(
         IDS[0], num_envs=2, vectorization_mode="sync", episode_length_s=0.05, initial_angle=0.1

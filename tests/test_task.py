@@ -138,6 +138,7 @@ def test_a_parameter_of_a_subclass_counts_too() -> None:
     assert task.revision == before + 2
     assert "shared" not in Sub.parameters()
     assert {"mine", "weights", "max_force"} <= Sub.parameters().keys()
+    assert Sub.parameters()["weights"] == {}
 
 
 def test_a_task_is_found_by_class_or_by_name() -> None:

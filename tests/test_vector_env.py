@@ -1064,7 +1064,7 @@ class BoxForDict(DictPendulum):
         (DictForBox, "must be a tensor, got"),
         (MissingKey, r"must be a dict of \['arm', 'speed'\], got \['arm'\]"),
         (WrongPart, r"observation\['speed'\] must be .* \(8, 1\), got .* \(8,\)"),
-        (BoxForDict, r"must be a dict of \['arm', 'speed'\], got Tensor"),
+        (BoxForDict, r"must be a dict of \['arm', 'speed'\], got a tensor"),
     ],
 )
 def test_an_observation_outside_its_space_is_one_clear_error(

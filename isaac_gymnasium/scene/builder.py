@@ -12,8 +12,9 @@ This module imports `pxr`. An engine that brings its own USD runtime must be sta
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
@@ -101,8 +102,8 @@ class Scene:
             position: Object frame in the environment frame.
             orientation: xyzw.
         """
-        path = self._define(name, position, orientation)
-        self._add_shapes(path, shapes)
+        with self._adding(name, position, orientation) as path:
+            self._add_shapes(path, shapes)
         return path
 
     def add_rigid_body(
@@ -154,20 +155,20 @@ class Scene:
         amount = given[0].mass if isinstance(given[0], Inertial) else given[0]
         if not (math.isfinite(amount) and amount > 0):
             raise ValueError(f"rigid body {name!r}: mass or density must be positive, got {amount}")
-        path = self._define(name, position, orientation)
-        prim = self.stage.GetPrimAtPath(path)
-        usd.author_rigid_body(
-            prim,
-            disable_gravity=disable_gravity,
-            kinematic=kinematic,
-            linear_damping=linear_damping,
-            angular_damping=angular_damping,
-            position_iterations=position_iterations,
-            velocity_iterations=velocity_iterations,
-            max_depenetration_velocity=max_depenetration_velocity,
-        )
-        usd.author_mass(prim, mass=mass, density=density, inertial=inertial)
-        self._add_shapes(path, shapes)
+        with self._adding(name, position, orientation) as path:
+            prim = self.stage.GetPrimAtPath(path)
+            usd.author_rigid_body(
+                prim,
+                disable_gravity=disable_gravity,
+                kinematic=kinematic,
+                linear_damping=linear_damping,
+                angular_damping=angular_damping,
+                position_iterations=position_iterations,
+                velocity_iterations=velocity_iterations,
+                max_depenetration_velocity=max_depenetration_velocity,
+            )
+            usd.author_mass(prim, mass=mass, density=density, inertial=inertial)
+            self._add_shapes(path, shapes)
         return path
 
     def add_robot(
@@ -186,8 +187,8 @@ class Scene:
             position: Root link in the environment frame, m.
             orientation: xyzw.
         """
-        path = self._define(name, ORIGIN, IDENTITY)
-        author_robot(self.stage, path, robot, position, orientation, self._add_shapes)
+        with self._adding(name, ORIGIN, IDENTITY) as path:
+            author_robot(self.stage, path, robot, position, orientation, self._add_shapes)
         return path
 
     def add_usd(
@@ -199,6 +200,8 @@ class Scene:
         orientation: Quat = IDENTITY,
     ) -> str:
         """Adds the default prim of a USD file (your own robot or object); returns its path.
+
+        The prim keeps its scale; its position and orientation give way to those asked for.
 
         Args:
             name: Name in the environment.
@@ -213,11 +216,11 @@ class Scene:
         file = Path(file)
         if not file.is_file():
             raise FileNotFoundError(f"{ENV_0}/{name}: no USD file at {file}")
-        usd.check_referenced_file(file, f"{ENV_0}/{name}")
-        path = self._define(name, ORIGIN, IDENTITY)
-        prim = self.stage.GetPrimAtPath(path)
-        prim.GetReferences().AddReference(str(file.resolve()))
-        usd.set_pose(UsdGeom.Xformable(prim), position, orientation)
+        scale = usd.check_referenced_file(file, f"{ENV_0}/{name}")
+        with self._adding(name, ORIGIN, IDENTITY) as path:
+            prim = self.stage.GetPrimAtPath(path)
+            prim.GetReferences().AddReference(str(file.resolve()))
+            usd.set_pose(UsdGeom.Xformable(prim), position, orientation, scale)
         return path
 
     def enable_contact_reports(self, path: str) -> None:
@@ -278,14 +281,19 @@ class Scene:
         if self.stage.GetPrimAtPath(path):
             raise ValueError(f"{path}: already in the scene; names must be unique")
 
-    def _define(self, name: str, position: Vec3, orientation: Quat) -> str:
+    @contextlib.contextmanager
+    def _adding(self, name: str, position: Vec3, orientation: Quat) -> Iterator[str]:
+        """The path of a new prim, which is removed again where filling it in fails."""
         if not Sdf.Path.IsValidIdentifier(name):
             raise ValueError(f"{name!r} is not a valid prim name (letters, digits, underscores)")
         path = f"{ENV_0}/{name}"
         self._refuse_taken(path)
-        xform = UsdGeom.Xform.Define(self.stage, path)
-        usd.set_pose(xform, position, orientation)
-        return path
+        try:
+            usd.set_pose(UsdGeom.Xform.Define(self.stage, path), position, orientation)
+            yield path
+        except BaseException:
+            self.stage.RemovePrim(path)
+            raise
 
     def _add_shapes(self, path: str, shapes: Shape | Sequence[Shape]) -> None:
         for i, shape in enumerate([shapes] if isinstance(shapes, Shape) else shapes):

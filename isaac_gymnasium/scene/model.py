@@ -37,6 +37,20 @@ class Material:
     restitution: float = 0.0
     combine: Literal["average", "min", "multiply", "max"] = "average"
 
+    def __post_init__(self) -> None:
+        """Refuses coefficients out of range and unknown modes."""
+        for name, most in (
+            ("static_friction", math.inf),
+            ("dynamic_friction", math.inf),
+            ("restitution", 1.0),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0.0 <= value <= most):
+                wanted = "in [0, 1]" if most == 1.0 else "non-negative and finite"
+                raise ValueError(f"{name} must be {wanted}, got {value}")
+        if self.combine not in (modes := ("average", "min", "multiply", "max")):
+            raise ValueError(f"combine must be one of {modes}, got {self.combine!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:

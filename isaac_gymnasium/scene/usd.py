@@ -35,11 +35,28 @@ def to_gf(q: Quat) -> Gf.Quatf:
     return Gf.Quatf(w / norm, x / norm, y / norm, z / norm)
 
 
-def set_pose(xformable: UsdGeom.Xformable, position: Vec3, orientation: Quat) -> None:
-    """Authors translate and orient, replacing whatever order was there."""
+def set_pose(
+    xformable: UsdGeom.Xformable,
+    position: Vec3,
+    orientation: Quat,
+    scale: tuple[float, ...] = (1.0, 1.0, 1.0),
+) -> None:
+    """Authors translate, orient and scale, replacing whatever order was there."""
     xformable.ClearXformOpOrder()
     xformable.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble, "env").Set(Gf.Vec3d(*position))
     xformable.AddOrientOp(UsdGeom.XformOp.PrecisionFloat, "env").Set(to_gf(orientation))
+    if scale != (1.0, 1.0, 1.0):
+        xformable.AddScaleOp(UsdGeom.XformOp.PrecisionFloat, "env").Set(Gf.Vec3f(*scale))
+
+
+def _scale_of(prim: Usd.Prim) -> Vec3:
+    """The scale in a prim's own transform, however that is authored."""
+    if not prim.IsA(UsdGeom.Xformable):
+        return 1.0, 1.0, 1.0
+    matrix = UsdGeom.Xformable(prim).GetLocalTransformation()
+    # Of scales that differ by rounding from the size they stand for, the shorter number is meant.
+    x, y, z = (round(factor, 7) for factor in Gf.Transform(matrix).GetScale())
+    return x, y, z
 
 
 def author_physics_scene(stage: Usd.Stage, path: str, settings: PhysicsSettings) -> None:
@@ -88,9 +105,8 @@ def author_shape(stage: Usd.Stage, path: str, shape: Shape) -> Usd.Prim:
         gprim.CreateRadiusAttr(shape.size[0])
         gprim.CreateHeightAttr(shape.size[1])
         gprim.CreateAxisAttr("Z")
-    set_pose(gprim, shape.position, shape.orientation)
-    if shape.kind == "box":
-        gprim.AddScaleOp(UsdGeom.XformOp.PrecisionFloat, "env").Set(Gf.Vec3f(*shape.size))
+    scale = shape.size if shape.kind == "box" else (1.0, 1.0, 1.0)
+    set_pose(gprim, shape.position, shape.orientation, scale)
     gprim.CreateDisplayColorAttr([Gf.Vec3f(*shape.color)])
     if shape.collides:
         author_collision(gprim.GetPrim(), shape.contact_offset)
@@ -215,8 +231,12 @@ def author_contact_report(prim: Usd.Prim) -> None:
     author_api(prim, "PhysxContactReportAPI", {"physxContactReport:threshold": (_TYPES.Float, 0.0)})
 
 
-def check_referenced_file(file: Path, where: str) -> None:
-    """Refuses a USD file that would come in at the wrong scale, on its side, or empty."""
+def check_referenced_file(file: Path, where: str) -> Vec3:
+    """Refuses a USD file that would come in in other units, on its side, or empty.
+
+    Returns:
+        The scale of its default prim.
+    """
     from isaac_gymnasium.scene.builder import SceneError
 
     try:
@@ -230,6 +250,7 @@ def check_referenced_file(file: Path, where: str) -> None:
         raise SceneError(
             f"{where}: {file} must be in metres with Z up, got {units} m per unit with {axis} up"
         )
+    return _scale_of(layer.GetDefaultPrim())
 
 
 def validate_stage(stage: Usd.Stage, error: type[Exception]) -> None:

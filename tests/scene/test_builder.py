@@ -32,6 +32,7 @@ from isaac_gymnasium.scene.builder import ENV_0, PHYSICS_SCENE, Scene, SceneErro
 
 CUBE = box((0.1, 0.2, 0.3))
 INERTIAL = box_inertial(1.0, (0.1, 0.1, 0.1))
+IMPOSSIBLE = Inertial(mass=1.0, inertia=(1.0, 1.0, 5.0, 0.0, 0.0, 0.0))
 TURN = (0.18257419, 0.36514837, 0.54772256, 0.73029674)  # xyzw: (1, 2, 3, 4) normalised
 
 
@@ -557,6 +558,38 @@ def test_a_usd_file_comes_in_at_the_wanted_pose(scene: Scene, tmp_path: Path, su
     scene.add_usd("Another", str(file))
     assert scene.bodies() == ([], ["Mine", "Another"])
     scene.validate()
+
+
+@pytest.mark.parametrize("how", ["op", "matrix"])
+def test_the_scale_of_a_usd_file_is_kept(scene: Scene, tmp_path: Path, how: str) -> None:
+    file = asset(tmp_path / "asset.usda")
+    stage = Usd.Stage.Open(str(file))
+    root = UsdGeom.Xformable(stage.GetDefaultPrim())
+    if how == "op":
+        root.AddRotateXYZOp().Set((10.0, 20.0, 30.0))
+        root.AddScaleOp().Set((0.5, 2.0, 3.0))
+    else:
+        matrix = Gf.Matrix4d().SetScale((0.5, 2.0, 3.0)) * Gf.Matrix4d().SetTranslate((5, 6, 7))
+        root.MakeMatrixXform().Set(matrix)
+    stage.Save()
+    scene.add_usd("Mine", file, position=(1.0, 2.0, 3.0), orientation=TURN)
+    scaled = transform((1.0, 2.0, 3.0), rotation(TURN)) @ np.diag((0.5, 2.0, 3.0, 1.0))
+    np.testing.assert_allclose(world(scene, "Mine"), scaled, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda scene: scene.add_rigid_body("Thing", CUBE, mass=1.0, orientation=(0.0,) * 4),
+        lambda scene: scene.add_rigid_body("Thing", CUBE, inertial=IMPOSSIBLE),
+        lambda scene: scene.add_static("Thing", [CUBE, None]),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(scene: Scene, refused: Any) -> None:
+    with pytest.raises((ValueError, AttributeError)):
+        refused(scene)
+    assert not prim(scene, ENV_0).GetChildren()
+    scene.add_rigid_body("Thing", CUBE, mass=1.0)
 
 
 def test_a_relative_path_is_relative_to_where_python_runs(

@@ -236,3 +236,18 @@ def test_a_robot_can_be_read_without_usd_or_an_engine(module: ModuleType) -> Non
     imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     allowed = {"isaac_gymnasium.scene.model", *sys.stdlib_module_names}
     assert imported <= allowed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"static_friction": -0.1}, "static_friction must be non-negative and finite, got -0.1"),
+        ({"dynamic_friction": math.inf}, "dynamic_friction must be non-negative and finite"),
+        ({"restitution": 1.1}, r"restitution must be in \[0, 1\], got 1.1"),
+        ({"combine": "mean"}, r"combine must be one of \('average', .*, got 'mean'"),
+    ],
+)
+def test_an_impossible_material_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Material(**wrong)
+    Material(static_friction=0.0, dynamic_friction=3.0, restitution=1.0, combine="min")
