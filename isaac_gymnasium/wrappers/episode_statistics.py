@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
+from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.tree import plain_tensors
 
 
@@ -56,6 +57,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
             self._count = torch.zeros((), dtype=torch.int64, device=self._device)
             self._nowhere = torch.full_like(self._count, self._capacity)
         self._clock = time.perf_counter()
+        self._recorded = Recorded(self._record, self._device)
 
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None
@@ -76,15 +78,18 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
         if key in info or f"_{key}" in info:
             raise ValueError(f"the info must not have the key {key!r} yet, got {list(info)}")
         with plain_tensors():
-            episode, ended = self._record(rewards, terminated, truncated)
+            # The clock is the host's: no graph knows what it says.
+            self._running[2].add_(self._lap())
+            returns, lengths, durations, ended = self._recorded(rewards, terminated, truncated)
+        episode = {"r": returns, "l": lengths, "t": durations}
         return obs, rewards, terminated, truncated, {**info, key: episode, f"_{key}": ended}
 
     def _record(
         self, rewards: Tensor, terminated: Tensor, truncated: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return, length and duration of the episodes that ended, and which did."""
         self._running[0].add_(rewards)
         self._running[1].add_(1.0)
-        self._running[2].add_(self._lap())
         ended = terminated | truncated
         if self._autoreset_mode == AutoresetMode.NEXT_STEP:
             # What these environments have just done was their reset.
@@ -94,8 +99,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
         self._remember(ended)
         if self._autoreset_mode == AutoresetMode.SAME_STEP:
             self._running.masked_fill_(ended, 0.0)
-        episode = {"r": returns, "l": lengths.to(torch.int64), "t": durations}
-        return episode, ended
+        return returns, lengths.to(torch.int64), durations, ended
 
     def _remember(self, ended: Tensor) -> None:
         """Writes the episodes that ended into the ring: the k-th ever at k modulo its capacity."""

@@ -14,14 +14,17 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
+from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 from isaac_gymnasium.wrappers.tree import (
     as_space,
     copy_tree,
+    leaves,
     map_space,
     named_leaves,
     plain_tensors,
     tree_map,
+    unflatten,
     where_rows,
     zeros,
 )
@@ -59,6 +62,7 @@ class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
         with plain_tensors():
             self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
             self._last = zeros(self.single_observation_space, (self.num_envs,), self._device)
+        self._recorded = Recorded(self._count_and_normalize, self._device)
 
     def observations(self, observations: Any) -> Any:
         """Normalizes (N, ...) observations, without counting them."""
@@ -77,23 +81,36 @@ class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
     def _observe_step(
         self, obs: Any, final: Any | None, terminated: Tensor, truncated: Tensor
     ) -> tuple[Any, Any | None]:
+        parts, given = leaves(obs), self._given()
         if final is None:
-            if self._update_running_mean:
-                tree_map(lambda rms, leaf: rms.update(leaf), self.obs_rms, obs)
-            result = self.observations(obs)
-        else:
-            if self._update_running_mean:
-                # One batch of both, since each is of the same statistics.
-                mask = torch.cat((self._all, terminated | truncated))
-                tree_map(
-                    lambda rms, *leaves: rms.update(torch.cat(leaves), mask),
-                    self.obs_rms,
-                    obs,
-                    final,
-                )
-            result, final = self._normalize(obs, final)
-        copy_tree(self._last, result)
-        return result, final
+            return unflatten(obs, self._recorded(*parts, given=given)), None
+        results = self._recorded(terminated, truncated, *parts, *leaves(final), given=given)
+        count = len(parts)
+        return unflatten(obs, results[:count]), unflatten(obs, results[count:])
+
+    def _given(self) -> list[object]:
+        """What `_count_and_normalize` depends on beside tensors that stay what they are."""
+        statistics = list(self._statistics().values())
+        return [self._update_running_mean, *statistics]
+
+    def _count_and_normalize(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Takes flags and final observations too where there are any; leaves of both in turn."""
+        count = len(leaves(self._last))
+        obs = unflatten(self._last, tensors[-count:])
+        trees = [obs]
+        if len(tensors) > count:
+            terminated, truncated, *rest = tensors
+            obs = unflatten(self._last, rest[:count])
+            trees = [obs, unflatten(self._last, rest[count:])]
+        if self._update_running_mean and len(trees) == 2:
+            # One batch of both, since each is of the same statistics.
+            mask = torch.cat((self._all, terminated | truncated))
+            tree_map(lambda rms, *parts: rms.update(torch.cat(parts), mask), self.obs_rms, *trees)
+        elif self._update_running_mean:
+            tree_map(lambda rms, leaf: rms.update(leaf), self.obs_rms, obs)
+        results = self._normalize(*trees)
+        copy_tree(self._last, results[0])
+        return tuple(leaf for tree in results for leaf in leaves(tree))
 
     def _normalize(self, *trees: Any) -> list[Any]:
         results = tree_map(

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
+from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 from isaac_gymnasium.wrappers.tree import plain_tensors
 
@@ -53,6 +54,7 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
                 self.num_envs, dtype=torch.float64, device=self._device
             )
             self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
+        self._recorded = Recorded(self._scale, self._device)
 
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None
@@ -69,9 +71,14 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
         """Steps all environments and scales their rewards."""
         obs, rewards, terminated, truncated, info = self.env.step(actions)
         with plain_tensors():
-            self._accumulate(rewards, terminated, truncated)
-            rewards = rewards * self.return_rms.inverse_std(self._epsilon)
+            given = [self._update_running_mean, self.gamma, self.accumulated_reward]
+            given += self._statistics().values()
+            (rewards,) = self._recorded(rewards, terminated, truncated, given=given)
         return obs, rewards, terminated, truncated, info
+
+    def _scale(self, rewards: Tensor, terminated: Tensor, truncated: Tensor) -> tuple[Tensor]:
+        self._accumulate(rewards, terminated, truncated)
+        return (rewards * self.return_rms.inverse_std(self._epsilon),)
 
     def _accumulate(self, rewards: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         total = self.accumulated_reward

@@ -31,9 +31,7 @@ class Recorded:
         device: Where they live.
     """
 
-    def __init__(
-        self, function: Callable[..., tuple[Tensor, ...]], device: torch.device
-    ) -> None:
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], device: torch.device) -> None:
         self._function = function
         self._enabled = device.type == "cuda"
         self._forget()
@@ -65,7 +63,9 @@ class Recorded:
                 return self._function(*arguments)
         else:
             for kind in {a.dtype for a in arguments}:
-                pairs = [p for p in zip(self._arguments, arguments, strict=True) if p[1].dtype == kind]
+                pairs = [
+                    p for p in zip(self._arguments, arguments, strict=True) if p[1].dtype == kind
+                ]
                 torch._foreach_copy_([p[0] for p in pairs], [p[1] for p in pairs])
         assert self._graph is not None
         self._graph.replay()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -40,6 +40,17 @@ def named_leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
             yield from named_leaves(value, f"{name}.{key}")
     else:
         yield name, tree
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Leaves in the order in which `unflatten` takes them."""
+    return [leaf for _, leaf in named_leaves(tree, "")]
+
+
+def unflatten(like: Any, values: Iterable[Any]) -> Any:
+    """The tree of the structure of another whose leaves are the values, in turn."""
+    rest = iter(values)
+    return tree_map(lambda _: next(rest), like)
 
 
 def where_rows(mask: Tensor, yes: Any, no: Any) -> Any:
