@@ -18,6 +18,7 @@ _OURS = {
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
     "IsaacFrankaPushCube-v0": "isaac_gymnasium.envs.franka_push_cube:FrankaPushCube",
     "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
+    "IsaacGo2-v0": "isaac_gymnasium.envs.go2:Go2",
     "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }
 

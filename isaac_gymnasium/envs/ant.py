@@ -97,8 +97,8 @@ class Ant(Task):
         self.robot = self.engine.articulation("Robot")
         self.run = Run(self.engine, self.robot)
         self.actions = torch.zeros(self.num_envs, 8, device=self.device)
-        self.home = self.robot.dof_pos[0].clone()
-        lower, upper = self.robot.dof_limits.unbind(-1)
+        self.home = self.robot.dof_pos[:1].clone()
+        lower, upper = self.robot.dof_limits.unsqueeze(0).unbind(-1)
         self.middle, self.half_range = 0.5 * (upper + lower), 0.5 * (upper - lower)
 
     def pre_physics_step(self, actions: Tensor) -> None:

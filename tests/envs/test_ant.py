@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium as gym
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from torch import Tensor
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
@@ -194,12 +193,3 @@ def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make: Make) 
 def test_values_without_a_meaning_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(values))} must"):
         Ant(**values)
-
-
-@pytest.mark.filterwarnings("ignore:.*:UserWarning")
-def test_the_single_view_passes_gymnasiums_checker() -> None:
-    env = gym.make(ID, device="cpu")
-    try:
-        check_env(env.unwrapped, skip_render_check=True)
-    finally:
-        env.close()

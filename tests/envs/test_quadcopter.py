@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium as gym
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from torch import Tensor
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
@@ -172,12 +171,3 @@ def test_a_scripted_pilot_reaches_its_goal_and_stays(make: Make) -> None:
 def test_values_without_a_meaning_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(values))} must"):
         Quadcopter(**values)
-
-
-@pytest.mark.filterwarnings("ignore:.*:UserWarning")
-def test_the_single_view_passes_gymnasiums_checker() -> None:
-    env = gym.make(ID, device="cpu")
-    try:
-        check_env(env.unwrapped, skip_render_check=True)
-    finally:
-        env.close()

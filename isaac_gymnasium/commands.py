@@ -1,0 +1,81 @@
+"""Commands that a task gives to its policy and changes from time to time."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.random import RandomStreams
+
+
+class VelocityCommand:
+    """Velocities that a legged robot is told to keep, drawn anew at intervals.
+
+    Each environment has a clock of its own, started at a random phase, so that not all commands
+    change in one step. Draws come from the environments' own streams.
+
+    Args:
+        num_envs: N.
+        device: Where the tensors live.
+        limits: Half widths of forward (m/s), sideways (m/s) and turning (rad/s) speed.
+        interval: Time between two commands, s; `math.inf` for one an episode.
+        standing: Share of commands that are to stand still.
+
+    Attributes:
+        command: (N, 3) what is asked of the next step: forward, left, turning left.
+        followed: (N, 3) what was asked of the step before, to be rewarded for.
+
+    Raises:
+        ValueError: If a limit is negative, the interval not positive or the share not in [0, 1].
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        device: torch.device,
+        *,
+        limits: tuple[float, float, float],
+        interval: float = 10.0,
+        standing: float = 0.0,
+    ) -> None:
+        if not all(math.isfinite(limit) and limit >= 0.0 for limit in limits):
+            raise ValueError(f"limits must be finite and non-negative, got {limits}")
+        if not interval > 0.0 or not 0.0 <= standing <= 1.0:
+            raise ValueError(
+                "expected an interval above 0 and a share of standing in [0, 1], "
+                f"got {interval} and {standing}"
+            )
+        self._limits = torch.tensor([limits], device=device)
+        self._interval = interval
+        self._standing = standing
+        self._remaining = torch.full((num_envs,), interval, device=device)
+        self.command = torch.zeros(num_envs, 3, device=device)
+        self.followed = torch.zeros(num_envs, 3, device=device)
+
+    def step(self, step_dt: float, rng: RandomStreams) -> None:
+        """Counts a step of `step_dt` seconds, and draws new commands where they are due."""
+        self.followed.copy_(self.command)
+        self._remaining -= step_dt
+        # Half a step of tolerance: the clock is a sum of rounded numbers.
+        due = self._remaining < 0.5 * step_dt
+        self._draw(due, rng)
+        self._remaining.copy_(torch.where(due, self._interval, self._remaining))
+
+    def reset(self, mask: Tensor, rng: RandomStreams) -> None:
+        """Draws first commands where the (N,) bool mask says."""
+        self._draw(mask, rng)
+        self.followed.copy_(torch.where(mask.unsqueeze(-1), self.command, self.followed))
+        if math.isfinite(self._interval):
+            # From half an interval on: nothing changes right after a start.
+            phase = rng.uniform(0.5 * self._interval, self._interval)
+            self._remaining.copy_(torch.where(mask, phase, self._remaining))
+
+    def _draw(self, mask: Tensor, rng: RandomStreams) -> None:
+        draw = rng.uniform(-1.0, 1.0, (4,))
+        moving = 0.5 * (draw[:, 3:] + 1.0) >= self._standing
+        drawn = self._limits * draw[:, :3] * moving
+        self.command.copy_(torch.where(mask.unsqueeze(-1), drawn, self.command))

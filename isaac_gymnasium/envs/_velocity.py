@@ -1,0 +1,221 @@
+"""`VelocityTask`: what legged robots that follow velocity commands have in common."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.commands import VelocityCommand
+from isaac_gymnasium.controllers import IdealPd
+from isaac_gymnasium.scene.model import Material, Robot
+from isaac_gymnasium.sensors import ContactSensor
+from isaac_gymnasium.task import Task
+from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate_inverse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from isaac_gymnasium.random import RandomStreams
+    from isaac_gymnasium.scene.builder import Scene
+
+
+@dataclass(kw_only=True)
+class VelocityTask(Task):
+    """Walk with the velocity that is asked for; the subclass says which robot, and documents it.
+
+    Attributes:
+        weights: Weight of each reward term, before the step's length is multiplied in.
+        feet: Links that may touch the ground and are rewarded for long steps.
+        shins: Links that should not touch anything, each of which costs when it does.
+        flight: How long a step should last at least, s.
+        start_height: Height of the base at the start, m.
+        gains: Stiffness and damping of the drives.
+    """
+
+    num_actions: ClassVar[int] = 12
+    num_observations: ClassVar[int] = 48
+
+    weights: ClassVar[Mapping[str, float]]
+    feet: ClassVar[tuple[str, ...]]
+    shins: ClassVar[tuple[str, ...]] = ()
+    flight: ClassVar[float] = 0.5
+    start_height: ClassVar[float]
+    gains: ClassVar[tuple[float, float]]
+
+    # Where the environments are not kept apart otherwise: twice the way to go in an episode.
+    env_spacing: float = 60.0
+    episode_length_s: float = 20.0
+    dt: float = 0.005
+    decimation: int = 4
+    action_scale: float = 0.5
+    max_forward: float = 1.0
+    max_sideways: float = 1.0
+    max_turn: float = 1.0
+    command_interval_s: float = 10.0
+    standing_share: float = 0.02
+    joint_noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            positive=("action_scale", "command_interval_s"),
+            non_negative=(
+                "max_forward",
+                "max_sideways",
+                "max_turn",
+                "standing_share",
+                "joint_noise",
+            ),
+        )
+        if self.standing_share > 1.0:
+            raise ValueError(f"standing_share must be at most 1, got {self.standing_share}")
+
+    @abc.abstractmethod
+    def robot_model(self) -> Robot:
+        """The robot, standing at its default joint positions."""
+
+    def set_up_scene(self, scene: Scene) -> None:
+        scene.add_ground(material=Material(static_friction=1.0, dynamic_friction=1.0))
+        scene.add_robot("Robot", self.robot_model(), position=(0.0, 0.0, self.start_height))
+        for link in ("base", *self.feet, *self.shins):
+            scene.enable_contact_reports(f"Robot/{link}")
+
+    def post_reset(self) -> None:
+        engine, n, device = self.engine, self.num_envs, self.device
+        self.robot = engine.articulation("Robot")
+        self.home = self.robot.dof_pos[:1].clone()
+        self.targets = self.home.repeat(n, 1)
+        self.motor = IdealPd(*self.gains, self.robot.effort_limits.unsqueeze(0))
+        self.foot = ContactSensor(engine, [f"Robot/{link}" for link in self.feet])
+        self.body = ContactSensor(engine, [f"Robot/{k}" for k in ("base", *self.shins)])
+        self.velocity_command = VelocityCommand(
+            n,
+            device,
+            limits=(self.max_forward, self.max_sideways, self.max_turn),
+            interval=self.command_interval_s,
+            standing=self.standing_share,
+        )
+        self.down = torch.tensor((0.0, 0.0, -1.0), device=device).repeat(n, 1)
+        self.actions = torch.zeros(n, 12, device=device)
+        self.last_actions = torch.zeros(n, 12, device=device)
+        self.last_dof_vel = torch.zeros(n, 12, device=device)
+        self.dof_acc = torch.zeros(n, 12, device=device)
+        self.steps = torch.zeros(n, device=device)
+        # Sums over the episode of how far speed and turning were off.
+        self.speed_error = torch.zeros(n, device=device)
+        self.turn_error = torch.zeros(n, device=device)
+
+    def pre_physics_step(self, actions: Tensor) -> None:
+        self.last_actions.copy_(self.actions)
+        self.actions.copy_(actions)
+        torch.add(self.home, actions, alpha=self.action_scale, out=self.targets)
+        self.robot.set_dof_targets(self.targets)
+
+    def post_physics_step(self, rng: RandomStreams) -> None:
+        vel = self.robot.dof_vel
+        self.dof_acc.copy_((vel - self.last_dof_vel) / self.step_dt)
+        self.last_dof_vel.copy_(vel)
+        self.foot.update(self.step_dt)
+        self.body.update(self.step_dt)
+        self.velocity_command.step(self.step_dt, rng)
+        speed, turn = self._errors()
+        self.speed_error += speed
+        self.turn_error += turn
+        self.steps += 1.0
+
+    # ------------------------------------------------------------------ what the base does
+
+    def _velocity(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 3) each: velocity, angular velocity, direction of gravity, in the base's frame."""
+        quat, vel = self.robot.root_pose[:, 3:7], self.robot.root_vel
+        linear, angular = vel[:, :3], vel[:, 3:]
+        return (
+            quat_rotate_inverse(quat, linear),
+            quat_rotate_inverse(quat, angular),
+            quat_rotate_inverse(quat, self.down),
+        )
+
+    def _errors(self) -> tuple[Tensor, Tensor]:
+        """(N,) by how much the last step missed its command, m/s and rad/s."""
+        linear, angular, _ = self._velocity()
+        command = self.velocity_command.followed
+        speed = (linear[:, :2] - command[:, :2]).norm(dim=-1)
+        return speed, (angular[:, 2] - command[:, 2]).abs()
+
+    def get_observations(self) -> Tensor:
+        return torch.cat(
+            (
+                *self._velocity(),
+                self.velocity_command.command,
+                self.robot.dof_pos - self.home,
+                self.robot.dof_vel,
+                self.actions,
+            ),
+            dim=-1,
+        )
+
+    def get_rewards(self) -> dict[str, Tensor]:
+        linear, angular, gravity = self._velocity()
+        speed, turn = self._errors()
+        torque = self.motor.effort(self.targets, self.robot.dof_pos, self.robot.dof_vel)
+        walking = self.velocity_command.followed[:, :2].norm(dim=-1) > 0.1
+        flights = ((self.foot.last_air_time - self.flight) * self.foot.landed).sum(-1)
+        terms = {
+            "track_velocity": torch.exp(-speed.square() / 0.25),
+            "track_turn": torch.exp(-turn.square() / 0.25),
+            "bounce": linear[:, 2].square(),
+            "sway": angular[:, :2].square().sum(-1),
+            "tilt": gravity[:, :2].square().sum(-1),
+            "torque": torque.square().sum(-1),
+            "acceleration": self.dof_acc.square().sum(-1),
+            "jerk": (self.actions - self.last_actions).square().sum(-1),
+            "air_time": flights * walking,
+            "contacts": self.body.touching[:, 1:].float().sum(-1),
+        }
+        return {
+            name: (weight * self.step_dt) * terms[name] for name, weight in self.weights.items()
+        }
+
+    def get_terminations(self) -> Tensor:
+        return self.body.force[:, 0] > 1.0
+
+    def get_extras(self) -> dict[str, Tensor]:
+        fell = self.get_terminations()
+        steps = self.steps.clamp(min=1.0)
+        speed, turn = self.speed_error / steps, self.turn_error / steps
+        return {
+            "success": (speed <= 0.15) & (turn <= 0.15) & ~fell,
+            "velocity_error": speed,
+            "turn_error": turn,
+            "fell": fell,
+        }
+
+    def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
+        rows = mask.unsqueeze(-1)
+        pos = self.home + rng.uniform(-self.joint_noise, self.joint_noise, (12,))
+        limits = self.robot.dof_limits
+        pos = torch.clamp(pos, limits[:, 0], limits[:, 1])
+        self.robot.write_dof_state(pos, torch.zeros_like(pos), mask)
+        self.robot.set_dof_targets(pos, mask)
+        self.targets.copy_(torch.where(rows, pos, self.targets))
+
+        pose = torch.zeros(self.num_envs, 7, device=self.device)
+        yaw = rng.uniform(-math.pi, math.pi)
+        zero = torch.zeros_like(yaw)
+        pose[:, 2] = self.start_height
+        pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
+        pose[:, :3] += self.engine.env_origins
+        self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
+
+        self.velocity_command.reset(mask, rng)
+        self.foot.reset(mask)
+        self.body.reset(mask)
+        for buffer in (self.actions, self.last_actions, self.last_dof_vel, self.dof_acc):
+            buffer.masked_fill_(rows, 0.0)
+        for buffer in (self.steps, self.speed_error, self.turn_error):
+            buffer.masked_fill_(mask, 0.0)
