@@ -2,8 +2,9 @@
 
 A step of a task is a few hundred small tensor operations, and on a GPU launching them costs more
 than computing them. A `Segment` watches such a run a few times, then records it and replays it as
-one launch. It only does so where that is sure to give the same result: the run must not need the
-engine in its middle, nor look at tensor values on the host, and the task must not bind its
+one launch. Where the engine can be captured, the run is the whole step, physics included; elsewhere
+it must not need the engine in its middle. It only does so where that is sure to give the same
+result: the run must not look at tensor values on the host, and the task must not bind its
 attributes to other tensors or numbers from step to step. What cannot be recorded runs as it is, and
 a log line says why. What is rebound later (a parameter, a buffer) is noticed, and recorded anew.
 """
@@ -15,7 +16,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from isaac_gymnasium.engines.base import Engine, Record
@@ -36,28 +36,38 @@ class Segment(Generic[Result]):
         engine: The engine it works with.
         task: The task it works with; changing one of its parameters records anew.
         enabled: Whether to record at all.
+        with_engine: Whether the function calls the engine, and leaves it up to date.
     """
 
     def __init__(
-        self, function: Callable[[], Result], engine: Engine, task: Task, *, enabled: bool
+        self,
+        function: Callable[[], Result],
+        engine: Engine,
+        task: Task,
+        *,
+        enabled: bool,
+        with_engine: bool = False,
     ) -> None:
         self._function = function
         self._engine = engine
         self._task = task
         self._enabled = enabled and engine.device.type == "cuda"
+        self._with_engine = with_engine
         self._forget()
 
     def _forget(self) -> None:
         self._runs = 0
         self._revision = self._task.revision
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graph: Callable[[], None] | None = None
         self._bound: dict[str, Any] = {}
         self._record: Record
         self._result: Result
 
     def __call__(self) -> Result:
         """Runs the function; its tensors are valid until the next call."""
-        if not self._enabled:
+        # A wrench from before the step would have to be one that the graph knows.
+        unusual = self._engine.recording or (self._with_engine and self._engine.waiting_wrenches)
+        if not self._enabled or unusual:
             return self._function()
         bound = _bindings(self._task)
         rebound = _difference(self._bound, bound)
@@ -70,14 +80,14 @@ class Segment(Generic[Result]):
         self._bound = bound
         if self._graph is not None:
             self._engine.prefetch(self._record)
-            self._graph.replay()
+            self._graph()
             self._engine.replay(self._record)
             return self._result
         self._runs += 1
         return self._watch() if self._runs <= _WATCHED_RUNS else self._capture()
 
     def _watch(self) -> Result:
-        with self._engine.record(strict=False) as record:
+        with self._engine.record(strict=False, with_engine=self._with_engine) as record:
             result = self._function()
         if record.obstacle:
             self._give_up(record.obstacle)
@@ -86,19 +96,14 @@ class Segment(Generic[Result]):
 
     def _capture(self) -> Result:
         self._engine.prefetch(self._record)
-        graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads, PhysX's among them, may go on using CUDA meanwhile.
-            with (
-                self._engine.record(strict=True) as record,
-                torch.cuda.graph(graph, capture_error_mode="thread_local"),
-            ):
-                result = self._function()
+            with self._engine.record(strict=True, with_engine=self._with_engine) as record:
+                graph, result = self._engine.capture(self._function)
         except Exception as error:
             self._give_up(str(error).strip().splitlines()[0])
             return self._function()
         self._record, self._result, self._graph = record, result, graph
-        graph.replay()
+        graph()
         return result
 
     def _give_up(self, why: str) -> None:

@@ -44,7 +44,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             must be reset with `options={"reset_mask": ...}` before the next step).
         max_episode_steps: Length at which an episode is truncated; by default the task's.
         render_mode: None; there is nothing to render yet.
-        cuda_graphs: On a GPU, record the task's part of a step as CUDA graphs.
+        cuda_graphs: On a GPU, record a step as CUDA graphs: the whole of it where the engine can be
+            captured, otherwise the task's part.
         **kwargs: Fields of the task.
 
     Attributes:
@@ -120,14 +121,16 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._act = self._segment(self._act_now)
                 self._judge = self._segment(self._judge_now)
                 self._observe = self._segment(self._observe_now)
+                self._advance = self._segment(self._advance_now, with_engine=True)
             except BaseException:
                 self.engine.close()
                 raise
         self._has_reset = False
         self._judged = False
 
-    def _segment(self, function: Callable[[], Any]) -> Segment[Any]:
-        return Segment(function, self.engine, self.task, enabled=self._cuda_graphs)
+    def _segment(self, function: Callable[[], Any], *, with_engine: bool = False) -> Segment[Any]:
+        enabled = self._cuda_graphs and (self.engine.capturable or not with_engine)
+        return Segment(function, self.engine, self.task, enabled=enabled, with_engine=with_engine)
 
     @property
     def max_episode_steps(self) -> int:
@@ -201,13 +204,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self._take_actions(actions)
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 self._refuse_ended()
-            self._act()
-            self.engine.step(self.task.decimation)
-            step = self._judge()
-            # Only the CPU can look at a mask without making the device wait for the host.
-            if self.device.type == "cpu" and bool(step["restart"].any()):
-                self._restart(step["restart"])
-            result = _clone({**step, **self._observe()})
+            result = _clone(self._advance())
 
             log = {f"reward/{name}": mean for name, mean in result["log"].items()}
             info: dict[str, Any] = {**result["extras"], "log": log}
@@ -334,9 +331,21 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         if hasattr(self, "engine"):
             self.engine.close()
 
-    # ------------------------------------------------------------------ the parts of a step
-    # Each works on persistent tensors and calls no engine in its middle, so that a GPU can replay
-    # it as a recorded graph: see `segment.py`.
+    # ------------------------------------------------------------------ a step and its parts
+    # Each part works on persistent tensors and calls no engine in its middle, so that a GPU can
+    # replay it as a recorded graph, or the whole step where the engine allows it: see `segment.py`.
+
+    def _advance_now(self) -> dict[str, Any]:
+        self._act()
+        self.engine.step(self.task.decimation)
+        step = self._judge()
+        # Only the CPU can look at a mask without making the device wait for the host.
+        if self.device.type == "cpu" and bool(step["restart"].any()):
+            self._restart(step["restart"])
+        result = {**step, **self._observe()}
+        if self.engine.capturable:
+            self.engine.forward()  # nothing may be left for a graph's end to do
+        return result
 
     def _take_actions(self, actions: Tensor | np.ndarray) -> None:
         expected = self.action_space.shape

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
 
 
+Result = TypeVar("Result")
 COMMANDS = frozenset({"dof_targets", "dof_velocity_targets", "dof_efforts"})
 """Quantities that we set and the engine only follows."""
 
@@ -40,7 +41,7 @@ class EngineError(RuntimeError):
 
 
 class NotRecordable(EngineError):
-    """A part of a step needs the engine in its middle, so that no CUDA graph can hold it."""
+    """A part of a step cannot be held by a CUDA graph."""
 
 
 class Record:
@@ -48,18 +49,25 @@ class Record:
 
     Attributes:
         strict: Whether to raise where the engine would have to be called.
-        obstacle: Why the part cannot be replayed without the engine in its middle, if so.
-        reads: Quantities it needs, in order of first use.
+        with_engine: Whether the graph holds what the engine does, too.
+        obstacle: Why the part cannot be replayed, if so.
+        reads: Quantities it needs to be up to date, in order of first use.
         writes: Rows it leaves to be written, as (view, quantity, mask).
         wrenches: Wrenches it leaves to be applied.
+        steps: Calls of `Engine.step` within it.
+        fresh: Quantities that are up to date when it ends.
     """
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, with_engine: bool) -> None:
         self.strict = strict
+        self.with_engine = with_engine
         self.obstacle: str | None = None
         self.reads: dict[tuple[View, str], None] = {}
         self.writes: list[tuple[View, str, Tensor | None]] = []
         self.wrenches: dict[RigidBody, Tensor] = {}
+        self.steps = 0
+        self.fresh: list[tuple[View, str]] = []
+        self._pulled: dict[tuple[View, str], None] = {}
 
     def refuse(self, why: str) -> None:
         """Notes an obstacle, and raises it where nothing can be done about it."""
@@ -67,8 +75,17 @@ class Record:
         if self.strict:
             raise NotRecordable(why)
 
+    def calls(self, why: str) -> None:
+        """Notes work of the engine on the GPU, an obstacle unless the graph holds that, too."""
+        if not self.with_engine:
+            self.refuse(why)
+
     def read(self, view: View, quantity: str, fresh: bool) -> None:
-        """Notes a read; one that has to wait for a write of the same part is an obstacle."""
+        """Notes a read; one that has to wait for a write of the same part may be an obstacle."""
+        if self.with_engine:
+            noted = self._pulled if (view, quantity) in self._pulled or not fresh else self.reads
+            noted[(view, quantity)] = None
+            return
         self.reads[(view, quantity)] = None
         if fresh:
             return
@@ -77,6 +94,16 @@ class Record:
             self.refuse(
                 f"{view.name}.{quantity} is read after the state it follows from is written"
             )
+
+    def end(self, pending: dict[tuple[View, str], Tensor | None]) -> None:
+        """Notes how the engine is left, and whether a graph can leave it so."""
+        self.writes = [(*key, mask) for key, mask in pending.items()]
+        touched = {**self.reads, **self._pulled}
+        self.fresh = [(view, name) for view, name in touched if view._is_fresh(name)]
+        if self.with_engine and self.writes:
+            self.refuse("it leaves writes for the next step")
+        if self.with_engine and self.wrenches:
+            self.refuse("it leaves a wrench for the next step")
 
 
 class Engine(abc.ABC):
@@ -90,6 +117,7 @@ class Engine(abc.ABC):
         env_origins: (N, 3) origin of each environment in the world, m.
         has_history: Whether what follows depends on more than the state, so that only `restart`
             leads back to the same bits.
+        capturable: Whether a CUDA graph can hold the engine's own work on the GPU.
     """
 
     name: ClassVar[str]
@@ -101,6 +129,7 @@ class Engine(abc.ABC):
         self.device = device
         self.env_origins: Tensor
         self.has_history = True
+        self.capturable = False
         self.closed = False
         self.step_count = 0
         self._pending: dict[tuple[View, str], Tensor | None] = {}
@@ -108,6 +137,7 @@ class Engine(abc.ABC):
         self._wrenches: dict[RigidBody, Tensor] = {}
         self._record: Record | None = None
         self._bodies: dict[str, Body] = {}
+        self._views: list[View] = []
 
     @classmethod  # noqa: B027 (most engines have nothing to start)
     def prepare(cls) -> None:
@@ -170,7 +200,8 @@ class Engine(abc.ABC):
         if self.closed:
             raise EngineError("the engine is closed")
         if self._record is not None:
-            self._record.refuse("it steps the physics")
+            self._record.calls("it steps the physics")
+            self._record.steps += 1
         self._flush()
         self._advance(substeps)
         self._wrenches.clear()
@@ -180,7 +211,7 @@ class Engine(abc.ABC):
     def forward(self) -> None:
         """Applies pending writes and brings link poses up to date, without a physics step."""
         if self._record is not None:
-            self._record.refuse("it calls forward()")
+            self._record.calls("it calls forward()")
         self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
@@ -205,8 +236,8 @@ class Engine(abc.ABC):
         self._kinematics_dirty = False
         self.step_count = 0
         self._restart()
-        for body in self._bodies.values():
-            body._renew()
+        for view in self._views:
+            view._renew()
 
     def close(self) -> None:
         """Frees the simulation. Calling it again does nothing."""
@@ -217,25 +248,40 @@ class Engine(abc.ABC):
 
     # ------------------------------------------------------------------ recording a part of a step
 
+    @property
+    def recording(self) -> bool:
+        """Whether a part of a step is being recorded."""
+        return self._record is not None
+
+    @property
+    def waiting_wrenches(self) -> bool:
+        """Whether wrenches wait for the next `step`."""
+        return bool(self._wrenches)
+
     @contextlib.contextmanager
-    def record(self, *, strict: bool) -> Iterator[Record]:
+    def record(self, *, strict: bool, with_engine: bool = False) -> Iterator[Record]:
         """Notes what the code within needs from the engine and leaves for it to do.
 
-        Such code can be recorded as a CUDA graph: `prefetch` its reads, replay the graph, `replay`
-        its writes.
+        Such code can be recorded as a CUDA graph: `prefetch`, replay the graph, `replay`.
 
         Args:
-            strict: Raise `NotRecordable` instead of calling the engine. Otherwise the engine is
-                called as always, and `Record.obstacle` tells whether prefetch, graph and replay
-                would have done the same.
+            strict: Raise `NotRecordable` where the graph could not hold what is asked for.
+                Otherwise the engine is called as always, and `Record.obstacle` tells whether
+                prefetch, graph and replay would have done the same.
+            with_engine: Let the graph hold what the engine does as well; it must be `capturable`,
+                and the code has to end with `forward`.
         """
         self._bring_up_to_date()
         outer = self._pending, self._wrenches
-        record = Record(strict)
+        record = Record(strict, with_engine)
         self._pending, self._wrenches, self._record = {}, record.wrenches, record
         try:
             yield record
-            record.writes = [(*key, mask) for key, mask in self._pending.items()]
+            record.end(self._pending)
+        except BaseException:
+            # What a failed capture has "read" and "stepped" has never happened.
+            self.step_count += 1
+            raise
         finally:
             inner = self._pending
             self._pending, self._wrenches = outer
@@ -244,18 +290,37 @@ class Engine(abc.ABC):
         for (view, quantity), mask in inner.items():
             self._queue(view, quantity, mask)
 
+    def capture(self, function: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
+        """Records the GPU work of a function as a CUDA graph, without doing any of it.
+
+        Returns:
+            A function that does the work, and what `function` returned: tensors that the work
+            fills in anew each time.
+        """
+        graph = torch.cuda.CUDAGraph()
+        # Other threads, PhysX's among them, may go on using CUDA meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            result = function()
+        return graph.replay, result
+
     def prefetch(self, record: Record) -> None:
-        """Brings the quantities that a recorded part needs up to date."""
+        """Brings what a recorded part needs up to date."""
+        if record.with_engine:
+            self._bring_up_to_date()
         for view, quantity in record.reads:
             view._get(quantity)
 
     def replay(self, record: Record) -> None:
-        """Queues what a recorded part leaves to be written; its buffers hold the values."""
+        """Takes note of what a recorded part has done, and queues what it leaves to be written."""
         self._wrenches.update(record.wrenches)
         for view, quantity, mask in record.writes:
             if quantity in view.STATE:
                 view._writes += 1
             self._queue(view, quantity, mask)
+        if record.steps:
+            self.step_count += record.steps
+            for view, quantity in record.fresh:
+                view._stamps[quantity] = view._now(quantity)
 
     # ------------------------------------------------------------------ what an engine fills in
 
@@ -322,15 +387,18 @@ class View(abc.ABC):
         self._buffers: dict[str, Tensor] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
         self._writes = 0
+        engine._views.append(self)
 
     def _now(self, quantity: str) -> tuple[int, int]:
         # A buffer of the state holds what was written to it; what follows from it does not.
         return (self.engine.step_count, 0 if quantity in self.STATE else self._writes)
 
+    def _is_fresh(self, quantity: str) -> bool:
+        return self._stamps.get(quantity) == self._now(quantity)
+
     def _get(self, quantity: str) -> Tensor:
         """The up-to-date buffer of a quantity."""
-        record, stamp = self.engine._record, self._now(quantity)
-        fresh = self._stamps.get(quantity) == stamp
+        record, fresh = self.engine._record, self._is_fresh(quantity)
         if record is not None:
             record.read(self, quantity, fresh)
         if fresh:
@@ -346,7 +414,7 @@ class View(abc.ABC):
             with torch.inference_mode(False):
                 self._buffers[quantity] = self._allocate(quantity)
         self._pull(quantity)
-        self._stamps[quantity] = stamp
+        self._stamps[quantity] = self._now(quantity)
         return self._buffers[quantity]
 
     def _set(self, quantity: str, values: Tensor, mask: Tensor | None) -> None:

@@ -13,8 +13,9 @@ import torch
 pytest.importorskip("newton")
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
-from isaac_gymnasium.engines._newton_model import UNLIMITED, contact_gains
 from isaac_gymnasium.engines.newton import NewtonEngine
+from isaac_gymnasium.engines.newton.materials import contact_gains
+from isaac_gymnasium.engines.newton.world import UNLIMITED
 from isaac_gymnasium.robots.cartpole import cartpole
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene import (

@@ -1,0 +1,317 @@
+"""`NewtonEngine`: the engine interface on top of a Newton model and its MuJoCo solver.
+
+Launching the hundred kernels of a physics step costs more than running them for few environments.
+On CUDA the loop therefore records a whole environment step as one graph; where it cannot, and on
+the CPU, the substeps of a control step are one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import Engine, EngineError, Result, RigidBody
+from isaac_gymnasium.engines.newton.contacts import NewtonContacts
+from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton
+from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
+from isaac_gymnasium.engines.newton.world import World
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.scene.builder import Scene
+
+logger = logging.getLogger("isaac_gymnasium.newton")
+
+_STATE = ("joint_q", "joint_qd")
+_CONTROL = ("joint_target_q", "joint_target_qd", "joint_f")
+
+
+class NewtonEngine(Engine):
+    """Newton with MuJoCo's solver. See the package's docstring."""
+
+    name: ClassVar[str] = "newton"
+
+    def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:
+        super().__init__(scene, num_envs, dt, device)
+        scene.validate()
+        self._wp, self._newton = import_newton()
+        self._streams: dict[int, Any] = {}
+        self._side_stream: torch.cuda.Stream | None = None
+        self._graphs: dict[int, Any] = {}
+        self._jacobians: Any = None
+        self._masses: Any = None
+        self._records = True
+        self._warned = False
+        # A write drops what the solver carries from step to step, and nothing else is left.
+        self.has_history = False
+        self.capturable = device.type == "cuda"
+        self.env_origins = torch.zeros(num_envs, 3, device=device)
+        with self._on_torch_stream():
+            self._open(scene)
+
+    def _open(self, scene: Scene) -> None:
+        newton = self._newton
+        self.world = World(scene, self.num_envs, self.dt, str(self.device))
+        self.model = model = self.world.model
+        contacts = min(scene.settings.contacts_per_env, self.world.most_contacts)
+        self.solver = newton.solvers.SolverMuJoCo(
+            model,
+            iterations=20,
+            ls_iterations=50,
+            # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
+            # stiff drives bounces on what it closes on. It swallows restitution, though.
+            integrator="discrete" if contacts and not self.world.bounces else "implicitfast",
+            # Friction that does not creep and is the same in every direction.
+            cone="elliptic",
+            impratio=10.0,
+            enable_multiccd=True,
+            nconmax=max(contacts, 1),
+            # Three rows a contact, and a limit and friction for every degree of freedom.
+            njmax=3 * contacts + 2 * self.world.builder.joint_dof_count,
+        )
+        self._options = self.solver.mjw_model.opt
+        if self.device.type == "cuda":
+            # A graph of all iterations: the solver would ask the host whether to go on.
+            self._options.graph_conditional = False
+        bits = importlib.import_module("mujoco_warp").OverflowType
+        self._lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
+        # Kernels print what overflows; where the host can look, it warns once instead. An iteration
+        # that ends at its limit is no overflow: the next one goes on from there.
+        self._options.warn_overflow = self._lost if self.device.type == "cuda" else 0
+        self._overflow = self._wp.to_torch(self.solver.mjw_data.overflow)
+        self.state, self.control = model.state(), model.control()
+        self._articulations = model.articulation_count // self.num_envs
+        # One row more for what belongs to no world.
+        self._written = torch.zeros(self.num_envs + 1, dtype=torch.bool, device=self.device)
+        self._written_articulations = torch.zeros(
+            model.articulation_count, dtype=torch.bool, device=self.device
+        )
+        self._body_f = self.array("body_f", of=self.state)
+        newton.eval_fk(model, self.state.joint_q, self.state.joint_qd, self.state)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Compiles and loads every kernel of a step, and leaves the state as it was."""
+        begin = time.perf_counter()
+
+        def step_and_reset() -> None:
+            self._simulate()
+            self._reset_worlds(self._written)
+
+        options = self._options
+        kept = options.iterations, options.graph_conditional
+        # One iteration has all the kernels; nothing tells when to stop if none of them runs.
+        options.iterations, options.graph_conditional = 1, False
+        try:
+            compile_kernels(step_and_reset)
+        finally:
+            options.iterations, options.graph_conditional = kept
+        arrays = [self.array(name, of=self.state) for name in _STATE]
+        before = [(array, array.clone()) for array in arrays]
+        step_and_reset()
+        for array, values in before:
+            array.copy_(values)
+        self._reset_worlds(None)
+        logger.info("Newton is ready after %.1f s", time.perf_counter() - begin)
+
+    # ------------------------------------------------------------------ Engine
+
+    def _make_articulation(self, name: str) -> NewtonArticulation:
+        return NewtonArticulation(self, name)
+
+    def _make_rigid_body(self, name: str) -> NewtonRigidBody:
+        return NewtonRigidBody(self, name)
+
+    def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> NewtonContacts:
+        return NewtonContacts(self, bodies, filters)
+
+    def _advance(self, substeps: int) -> None:
+        if self._wrenches or self.recording or not self._records:
+            super()._advance(substeps)
+            return
+        if substeps not in self._graphs:
+            self._graphs[substeps] = self._capture_substeps(substeps)
+        if self._graphs[substeps] is None:
+            super()._advance(substeps)
+            return
+        with self._on_torch_stream():
+            self._wp.capture_launch(self._graphs[substeps])
+
+    def _capture_substeps(self, substeps: int) -> Any:
+        """A graph of the substeps; None, and plain launches from then on, where that fails."""
+        wp, device = self._wp, str(self.device)
+        on_cuda = self.device.type == "cuda"
+        # torch's own stream may be the default one, which cannot be captured.
+        stream = wp.ScopedStream(wp.Stream(device)) if on_cuda else contextlib.nullcontext()
+        try:
+            with stream, wp.ScopedCapture(device=device) as capture:
+                for _ in range(substeps):
+                    self._launch()
+        except Exception as error:
+            self._records = False
+            logger.warning("Newton steps without a graph, which is slower: %s", error)
+            return None
+        return capture.graph
+
+    def capture(self, function: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
+        if self._side_stream is None:
+            self._side_stream = torch.cuda.Stream(self.device)
+        graph = torch.cuda.CUDAGraph()
+        with (
+            torch.cuda.graph(graph, stream=self._side_stream, capture_error_mode="thread_local"),
+            self._on_torch_stream() as stream,
+        ):
+            # Warp has to know, or it would free what the graph goes on using.
+            self._wp.capture_begin(stream=stream, external=True)
+            try:
+                result = function()
+            finally:
+                self._wp.capture_end(stream=stream)
+        return graph.replay, result
+
+    def _simulate(self) -> None:
+        with self._on_torch_stream():
+            self._launch()
+
+    def _launch(self) -> None:
+        # The solver takes its input's place: one state is enough, and its tensors never move.
+        self.solver.step(self.state, self.state, self.control, None, self.dt)
+
+    def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
+        assert isinstance(body, NewtonRigidBody)
+        body.apply(wrench)
+
+    def step(self, substeps: int = 1) -> None:
+        pushed = bool(self._wrenches)
+        super().step(substeps)
+        if pushed:
+            self._body_f.zero_()
+        if self.device.type == "cpu" and not self._warned:
+            self._warn_of_overflow()
+
+    def _warn_of_overflow(self) -> None:
+        if bool((self._overflow & self._lost).any()):
+            self._warned = True
+            warnings.warn(
+                "Newton dropped contacts, its buffers are too small: raise "
+                "PhysicsSettings.contacts_per_env of the task",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _flush(self) -> None:
+        super()._flush()
+        # Also before a step: the solver must not start from what it found before the write.
+        if self._kinematics_dirty:
+            self._update_kinematics()
+            self._kinematics_dirty = False
+
+    def _update_kinematics(self) -> None:
+        with self._on_torch_stream():
+            self._reset_worlds(self._written)
+        self._written.zero_()
+
+    def _reset_worlds(self, written: Tensor | None) -> None:
+        wp, newton = self._wp, self._newton
+        worlds = articulations = None
+        if written is not None:
+            rows = self._written_articulations.view(self.num_envs, -1)
+            rows.copy_(written[:-1].unsqueeze(-1).expand_as(rows))
+            worlds = wp.from_torch(written, dtype=wp.bool)
+            articulations = wp.from_torch(self._written_articulations, dtype=wp.bool)
+        self.solver.reset(self.state, world_mask=worlds, flags=0)
+        newton.eval_fk(
+            self.model, self.state.joint_q, self.state.joint_qd, self.state, mask=articulations
+        )
+
+    def _restart(self) -> None:
+        for names, now, new in (
+            (_STATE, self.state, self.model.state()),
+            (_CONTROL, self.control, self.model.control()),
+        ):
+            for name in names:
+                self.array(name, of=now).copy_(self.array(name, of=new))
+        self._written.zero_()
+        with self._on_torch_stream():
+            self._reset_worlds(None)
+
+    def _destroy(self) -> None:
+        self._graphs.clear()
+
+    # ------------------------------------------------------------------ for the views
+
+    @contextlib.contextmanager
+    def _on_torch_stream(self) -> Iterator[Any]:
+        """Warp launches where torch does, so that neither has to wait for the other."""
+        if self.device.type == "cpu":
+            yield None
+            return
+        stream = torch.cuda.current_stream(self.device)
+        if stream.cuda_stream not in self._streams:
+            self._streams[stream.cuda_stream] = self._wp.stream_from_torch(stream)
+        warp_stream = self._streams[stream.cuda_stream]
+        # No waiting for the stream that Warp used before: a graph could not hold that.
+        with self._wp.ScopedStream(warp_stream, sync_enter=False):
+            yield warp_stream
+
+    def array(self, name: str, of: Any = None) -> Tensor:
+        """(N, width, ...) view of an array of the model, or of a state or control."""
+        tensor: Tensor = self._wp.to_torch(getattr(self.model if of is None else of, name))
+        # Shapes that all worlds share come last.
+        rows = len(tensor)
+        if name.startswith("shape_"):
+            rows = self.num_envs * self.world.builder.shape_count
+        return tensor[:rows].view(self.num_envs, rows // self.num_envs, *tensor.shape[1:])
+
+    def mark(self, mask: Tensor | None) -> None:
+        """Notes that worlds were written to."""
+        if mask is None:
+            self._written[:-1] = True
+        else:
+            self._written[:-1] |= mask
+
+    def path(self, name: str) -> str:
+        """Where a name of the scene is authored.
+
+        Raises:
+            EngineError: If there is nothing; the message lists what there is.
+        """
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        path = name if name.startswith("/") else f"{ENV_0}/{name}"
+        if not self.scene.stage.GetPrimAtPath(path):
+            raise EngineError(f"{path}: nothing here. {self.holds()}")
+        return path
+
+    def holds(self) -> str:
+        """What the environment holds, for error messages."""
+        from isaac_gymnasium.scene.builder import ENV_0
+
+        names = [c.GetName() for c in self.scene.stage.GetPrimAtPath(ENV_0).GetChildren()]
+        return f"The environment holds: {', '.join(names)}"
+
+    def notify(self, flags: str) -> None:
+        """Tells the solver that properties have changed."""
+        with self._on_torch_stream():
+            self.solver.notify_model_changed(getattr(self._newton.ModelFlags, flags))
+
+    def jacobians(self) -> Tensor:
+        """(N, articulations, links, 6, columns), padded with zeros."""
+        with self._on_torch_stream():
+            self._jacobians = self._newton.eval_jacobian(self.model, self.state, self._jacobians)
+        found: Tensor = self._wp.to_torch(self._jacobians)
+        return found.view(self.num_envs, self._articulations, -1, 6, found.shape[-1])
+
+    def mass_matrices(self) -> Tensor:
+        """(N, articulations, columns, columns), padded with zeros, armature included."""
+        with self._on_torch_stream():
+            self._masses = self._newton.eval_mass_matrix(self.model, self.state, self._masses)
+        found: Tensor = self._wp.to_torch(self._masses)
+        return found.view(self.num_envs, self._articulations, *found.shape[1:])

@@ -1,0 +1,118 @@
+"""Warp, the language Newton's kernels are written in: its import, and the kernels' compilation.
+
+A scene needs about a hundred small modules of kernels. Warp compiles each when it is first
+launched, one after the other, and keeps the result in a folder. Here they are listed first, by a
+run in which nothing is launched, and then compiled side by side with a progress bar.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from isaac_gymnasium.engines.base import EngineError
+
+logger = logging.getLogger("isaac_gymnasium.newton")
+
+
+@functools.cache
+def import_newton() -> tuple[Any, Any]:
+    """Warp and Newton, quiet.
+
+    Raises:
+        EngineError: If Newton or its MuJoCo solver is missing.
+    """
+    try:
+        import warp
+
+        warp.config.log_level = warp.LOG_WARNING
+        import newton
+
+        importlib.import_module("mujoco_warp")
+    except ImportError as error:
+        raise EngineError(
+            f"engine 'newton' needs newton with its simulators ({error}): "
+            'pip install "isaac-gymnasium[newton]"'
+        ) from error
+    # torch's streams can be told to Warp only once it has looked for devices.
+    warp.init()
+    return warp, newton
+
+
+def compile_kernels(run: Callable[[], None]) -> None:
+    """Compiles and loads all the kernels that a function launches, and launches none of them.
+
+    Args:
+        run: Launches kernels, and looks at no result of theirs.
+    """
+    warp, _ = import_newton()
+    try:
+        with _listing(warp) as wanted:
+            run()
+    except Exception as error:
+        # It stands on Warp's inside; without it kernels are compiled as they are launched.
+        logger.debug("Newton's kernels cannot be listed: %s", error)
+        return
+    cache = Path(warp.config.kernel_cache_dir)
+    known = [_identifier(*key) for key in wanted]
+    new = [key for key, name in zip(wanted, known, strict=True) if not (cache / name).is_dir()]
+    if new:
+        logger.info("Newton compiles its kernels into %s", cache)
+        _compile({key: wanted[key] for key in new})
+    for (module, block_dim), device in wanted.items():
+        module.load(device, block_dim)
+
+
+def _identifier(module: Any, block_dim: int | None) -> str:
+    """The folder of a compiled module within the cache."""
+    name: str = module.get_module_identifier(block_dim)
+    return name
+
+
+def _compile(modules: dict[tuple[Any, int | None], Any]) -> None:
+    bar = tqdm(
+        total=len(modules),
+        desc="Newton compiles its kernels, once",
+        unit="module",
+        file=sys.stderr,
+        mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        leave=False,
+    )
+    with bar, concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+        work = [
+            pool.submit(module.load, device, block_dim)
+            for (module, block_dim), device in modules.items()
+        ]
+        for done in concurrent.futures.as_completed(work):
+            done.result()
+            bar.update()
+
+
+@contextlib.contextmanager
+def _listing(warp: Any) -> Iterator[dict[tuple[Any, int | None], Any]]:
+    """Devices by the modules that would be loaded and by their block dimensions.
+
+    A kernel whose module is not loaded is not launched.
+    """
+    wanted: dict[tuple[Any, int | None], Any] = {}
+
+    def note(module: Any, device: Any, block_dim: int | None = None, *_: Any) -> None:
+        wanted[(module, block_dim)] = device
+
+    originals = (warp.Module.load, warp.get_suggested_block_size)
+    warp.Module.load = note
+    warp.get_suggested_block_size = lambda *_: (256, 1)
+    try:
+        yield wanted
+    finally:
+        warp.Module.load, warp.get_suggested_block_size = originals
