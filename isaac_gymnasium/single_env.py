@@ -29,7 +29,7 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
         vector_env: The environment of which this is a view.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's declaration)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (gymnasium's declaration)
 
     def __init__(self, task: type[Task] | str, *, device: str = "cpu", **kwargs: Any) -> None:
         kwargs.setdefault("max_episode_steps", _limit_of_make(sys._getframe(1)))
@@ -39,7 +39,10 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
         self.observation_space = self.vector_env.single_observation_space
         self.action_space = self.vector_env.single_action_space
         self.render_mode = self.vector_env.render_mode
-        self.metadata = dict(type(self).metadata)
+        self.metadata = {
+            **type(self).metadata,
+            "render_fps": self.vector_env.metadata["render_fps"],
+        }
 
     @property
     def task(self) -> Task:
@@ -63,6 +66,10 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
         actions = np.asarray(action, dtype=np.float32)[None]
         obs, reward, terminated, truncated, info = self.vector_env.step(actions)
         return _first(obs), float(reward), bool(terminated), bool(truncated), _first(info)
+
+    def render(self) -> np.ndarray:
+        """(H, W, 3) uint8 frame; see `IsaacVectorEnv.render`."""
+        return self.vector_env.render()[0]
 
     def close(self) -> None:
         """Frees the simulation."""

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.scene.model import PhysicsSettings
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.base import Engine
@@ -60,6 +61,8 @@ class Task(abc.ABC):
 
     num_actions: ClassVar[int] = 0
     num_observations: ClassVar[int] = 0
+    viewpoint: ClassVar[Viewpoint | None] = None
+    """Where frames are taken from; None finds a place that shows the scene as it is authored."""
 
     env_spacing: float = 2.0
     episode_length_s: float = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -27,6 +27,9 @@ from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
 
+if TYPE_CHECKING:
+    from isaac_gymnasium.rendering.frames import FrameMaker, Frames
+
 
 class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     """N copies of a task, stepped at once, with torch tensors in and out.
@@ -43,7 +46,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             (the next step resets it, with reward 0 and its action ignored) or `"Disabled"` (it
             must be reset with `options={"reset_mask": ...}` before the next step).
         max_episode_steps: Length at which an episode is truncated; by default the task's.
-        render_mode: None; there is nothing to render yet.
+        render_mode: None, or `"rgb_array"` for frames of single environments from `render`.
+        render_size: Width and height of a frame, pixels.
         cuda_graphs: On a GPU, record a step as CUDA graphs: the whole of it where the engine can be
             captured, otherwise the task's part.
         **kwargs: Fields of the task.
@@ -59,7 +63,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (gymnasium's declaration)
-        "render_modes": [],
+        "render_modes": ["rgb_array"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
@@ -73,25 +77,35 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        render_size: tuple[int, int] = (640, 480),
         cuda_graphs: bool = True,
         **kwargs: Any,
     ) -> None:
         num_envs = _positive_int("num_envs", num_envs)
-        if render_mode is not None:
-            raise ValueError(f"render_mode must be None, got {render_mode!r}")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.task = make_task(task, kwargs)
         self.num_envs = num_envs
         self.device = resolve_device(device)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
-        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            **type(self).metadata,
+            "autoreset_mode": self.autoreset_mode,
+            "render_fps": max(1, round(1.0 / self.task.step_dt)),
+        }
         self.render_mode = render_mode
+        self._render_size = (
+            _positive_int("the width in render_size", render_size[0]),
+            _positive_int("the height in render_size", render_size[1]),
+        )
+        self._frame_maker: FrameMaker | None = None
         self.max_episode_steps = (
             self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
         )
         self._cuda_graphs = cuda_graphs
         self.single_observation_space = self.task.observation_space()
         self.single_action_space = self.task.action_space()
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self._observation_space: gym.Space[Any] | None = None
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.state_space = self.task.state_space()
         self._start(engine)
@@ -118,6 +132,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
                 task.post_reset()
+                if self.render_mode is not None:
+                    self._frame_maker = self._make_frame_maker()
                 self._act = self._segment(self._act_now)
                 self._judge = self._segment(self._judge_now)
                 self._observe = self._segment(self._observe_now)
@@ -131,6 +147,21 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def _segment(self, function: Callable[[], Any], *, with_engine: bool = False) -> Segment[Any]:
         enabled = self._cuda_graphs and (self.engine.capturable or not with_engine)
         return Segment(function, self.engine, self.task, enabled=enabled, with_engine=with_engine)
+
+    def _make_frame_maker(self) -> FrameMaker:
+        from isaac_gymnasium.rendering.frames import FrameMaker
+
+        return FrameMaker(self.engine, self.task.viewpoint, self._render_size)
+
+    @property
+    def observation_space(self) -> gym.Space[Any]:  # type: ignore[override]
+        """Space of all environments' observations; batched when first asked for.
+
+        For images of thousands of environments it takes gigabytes.
+        """
+        if self._observation_space is None:
+            self._observation_space = batch_space(self.single_observation_space, self.num_envs)
+        return self._observation_space
 
     @property
     def max_episode_steps(self) -> int:
@@ -217,6 +248,53 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 info["_final_info"] = result["restart"].clone()
             return result["obs"], result["reward"], result["terminated"], result["truncated"], info
 
+    def render(self) -> Frames:  # type: ignore[override]
+        """One frame for each environment, (H, W, 3) uint8, rendered when it is looked at.
+
+        A frame shows its environment alone, at the time of this call.
+
+        Raises:
+            gymnasium.error.Error: If the environment was made without `render_mode="rgb_array"`.
+        """
+        return self._frames(lambda maker: maker.snapshot())
+
+    def render_final(self) -> Frames:
+        """As `render`, but of what the last step ended with, before any reset within it."""
+        same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
+        return self._frames(lambda m: m.final.clone() if same_step else m.snapshot())
+
+    def _frames(self, snapshot: Callable[[FrameMaker], Tensor]) -> Frames:
+        self._require_reset()
+        if self._frame_maker is None or self.render_mode is None:
+            raise gym.error.Error(
+                "there are no frames: make the environment with render_mode='rgb_array'"
+            )
+        with _stepping():
+            return self._frame_maker.frames(snapshot(self._frame_maker))
+
+    def render_grid(
+        self, envs: int | Sequence[int] = 16, *, size: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """One picture of several environments, side by side, whatever the render mode.
+
+        Args:
+            envs: How many to show, at most all, or which.
+            size: Width and height, pixels; by default `render_size`.
+
+        Returns:
+            (H, W, 3) uint8.
+        """
+        self._require_reset()
+        if isinstance(envs, (int, np.integer)):
+            envs = range(min(_positive_int("envs", envs), self.num_envs))
+        if not len(envs) or not all(0 <= k < self.num_envs for k in envs):
+            raise ValueError(f"envs must be indices below {self.num_envs}, got {list(envs)}")
+        with _stepping():
+            if self._frame_maker is None:
+                self._frame_maker = self._make_frame_maker()
+            snapshot = self._frame_maker.snapshot()
+            return self._frame_maker.grid(snapshot, envs, size or self._render_size)
+
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
         self._require_open()
@@ -298,7 +376,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         result = getattr(owner, name)
         if callable(result):
             result = result(*args, **kwargs)
-        if isinstance(result, (list, tuple)) and len(result) == self.num_envs:
+        sequence = isinstance(result, Sequence) and not isinstance(result, str)
+        if sequence and len(result) == self.num_envs:
             return tuple(result)
         return (result,) * self.num_envs
 
@@ -411,6 +490,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             if self.state_space is not None:
                 step["final_state"] = task.get_states()
             step = _clone(step)
+            if self.render_mode is not None and self._frame_maker is not None:
+                self._frame_maker.keep_final()
         elif mode == AutoresetMode.DISABLED:
             step["restart"] = torch.zeros_like(self._ended)
         if self.device.type == "cuda" and mode != AutoresetMode.DISABLED:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -132,12 +132,15 @@ class Engine(abc.ABC):
         self.capturable = False
         self.closed = False
         self.step_count = 0
+        self._changes = 0
         self._pending: dict[tuple[View, str], Tensor | None] = {}
         self._kinematics_dirty = False
         self._wrenches: dict[RigidBody, Tensor] = {}
         self._record: Record | None = None
         self._bodies: dict[str, Body] = {}
         self._views: list[View] = []
+        # What draws the scene, made by `rendering` when something is first looked at.
+        self.renderer: Any = None
 
     @classmethod  # noqa: B027 (most engines have nothing to start)
     def prepare(cls) -> None:
@@ -206,6 +209,7 @@ class Engine(abc.ABC):
         self._advance(substeps)
         self._wrenches.clear()
         self.step_count += 1
+        self._changes += 1
         self._kinematics_dirty = False
 
     def forward(self) -> None:
@@ -235,9 +239,18 @@ class Engine(abc.ABC):
         self._wrenches.clear()
         self._kinematics_dirty = False
         self.step_count = 0
+        self._changes += 1
         self._restart()
         for view in self._views:
             view._renew()
+
+    @property
+    def state_version(self) -> int | None:
+        """Another number after every change of the state; for what is derived from it and kept.
+
+        None while a part of a step is recorded: what is left out then would never be done.
+        """
+        return self._changes if self._record is None else None
 
     def close(self) -> None:
         """Frees the simulation. Calling it again does nothing."""
@@ -312,6 +325,7 @@ class Engine(abc.ABC):
 
     def replay(self, record: Record) -> None:
         """Takes note of what a recorded part has done, and queues what it leaves to be written."""
+        self._changes += 1
         self._wrenches.update(record.wrenches)
         for view, quantity, mask in record.writes:
             if quantity in view.STATE:
@@ -426,6 +440,7 @@ class View(abc.ABC):
             torch.where(mask.view(-1, *([1] * (buffer.dim() - 1))), values, buffer, out=buffer)
         if quantity in self.STATE:
             self._writes += 1
+            self.engine._changes += 1
         self.engine._queue(self, quantity, mask)
 
     def _command(self, quantity: str) -> Tensor:

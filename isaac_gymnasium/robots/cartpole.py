@@ -16,6 +16,8 @@ POLE_COM = 0.47
 
 _POLE = (0.04, 0.06, 1.0)
 _CART = (0.2, 0.25, 0.2)
+_POST = (0.06, 0.06, RAIL_HEIGHT)
+_STEEL = (0.30, 0.31, 0.34)
 
 
 def cartpole() -> Robot:
@@ -27,7 +29,13 @@ def cartpole() -> Robot:
             Link(
                 name="slider",
                 inertial=box_inertial(1.0, (0.03, 8.0, 0.03)),
-                shapes=(box((0.03, 8.0, 0.03), collides=False, color=(0.30, 0.31, 0.34)),),
+                shapes=(
+                    box((0.03, 8.0, 0.03), collides=False, color=_STEEL),
+                    *(
+                        box(_POST, collides=False, position=(0.0, y, -_POST[2] / 2), color=_STEEL)
+                        for y in (-4.0, 4.0)
+                    ),
+                ),
             ),
             Link(
                 name="cart",

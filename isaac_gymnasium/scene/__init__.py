@@ -15,6 +15,7 @@ from isaac_gymnasium.scene.model import (
     cylinder,
     sphere,
 )
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 
 __all__ = [
     "Inertial",
@@ -24,6 +25,7 @@ __all__ = [
     "PhysicsSettings",
     "Robot",
     "Shape",
+    "Viewpoint",
     "box",
     "box_inertial",
     "capsule",

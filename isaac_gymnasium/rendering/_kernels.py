@@ -1,0 +1,507 @@
+"""The ray caster: one thread a pixel, on CPU or CUDA, for one picture as for thousands.
+
+A picture shows a run of environments (one for a camera's image, many for an overview), each with
+the same shapes at poses of its own, and the shapes of the world, once. A ray first asks which
+environments' bounding spheres it meets, then which shapes', and only then intersects. Primitives
+are met analytically, meshes through Warp's bounding volume hierarchy.
+
+The formulas for rays against boxes, capsules, cylinders and cones are the textbook ones: a quadric
+cut by two planes.
+"""
+
+from __future__ import annotations
+
+import warp as wp
+
+wp.set_module_options({"enable_backward": False})
+
+BOX = wp.constant(0)
+SPHERE = wp.constant(1)
+CAPSULE = wp.constant(2)
+CYLINDER = wp.constant(3)
+CONE = wp.constant(4)
+PLANE = wp.constant(5)
+MESH = wp.constant(6)
+MISS = wp.constant(1.0e30)
+
+
+@wp.struct
+class Shapes:
+    """S shapes, those of an environment first, the `world` ones from `environment` on."""
+
+    kind: wp.array(dtype=wp.int32)
+    frame: wp.array(dtype=wp.int32)
+    label: wp.array(dtype=wp.int32)
+    pose: wp.array(dtype=wp.transform)
+    size: wp.array(dtype=wp.vec3)
+    inverse_scale: wp.array(dtype=wp.vec3)
+    color: wp.array(dtype=wp.vec3)
+    radius: wp.array(dtype=wp.float32)
+    mesh: wp.array(dtype=wp.uint64)
+    environment: int
+    count: int
+
+
+@wp.struct
+class Look:
+    """Light, and how pictures are made."""
+
+    sun: wp.vec3
+    sun_color: wp.vec3
+    sky: wp.vec3
+    horizon: wp.vec3
+    bounce: wp.vec3
+    checker: float
+    shadows: int
+    samples: int
+
+
+@wp.struct
+class Lens:
+    """A pinhole: tangents of half the fields of view, and the nearest depth that is seen."""
+
+    tan_x: float
+    tan_y: float
+    near: float
+    width: int
+    height: int
+
+
+@wp.struct
+class Hit:
+    """The nearest shape on a ray: how far, which one, in which environment's place."""
+
+    distance: float
+    shape: int
+    place: int
+
+
+# ---------------------------------------------------------------------- one ray, one shape
+
+
+@wp.func
+def meet_box(size: wp.vec3, o: wp.vec3, d: wp.vec3):
+    t_in = float(-MISS)
+    t_out = float(MISS)
+    for axis in range(3):
+        if wp.abs(d[axis]) > 1.0e-9:
+            a = (-size[axis] - o[axis]) / d[axis]
+            b = (size[axis] - o[axis]) / d[axis]
+            t_in = wp.max(t_in, wp.min(a, b))
+            t_out = wp.min(t_out, wp.max(a, b))
+        elif wp.abs(o[axis]) > size[axis]:
+            t_out = -MISS
+    if t_in > t_out:
+        return MISS
+    return t_in
+
+
+@wp.func
+def meet_sphere(center: wp.vec3, radius: float, o: wp.vec3, d: wp.vec3):
+    # About the point of the ray nearest to the centre, which loses no digits from afar.
+    a = wp.dot(d, d)
+    to = center - o
+    b = wp.dot(to, d) / a
+    off = to - b * d
+    rest = radius * radius - wp.dot(off, off)
+    if rest < 0.0:
+        return MISS
+    return b - wp.sqrt(rest / a)
+
+
+@wp.func
+def meet_tube(radius: float, half: float, o: wp.vec3, d: wp.vec3):
+    # The mantle of a cylinder along z.
+    a = d[0] * d[0] + d[1] * d[1]
+    if a < 1.0e-12:
+        return MISS
+    b = -(o[0] * d[0] + o[1] * d[1]) / a
+    x = o[0] + b * d[0]
+    y = o[1] + b * d[1]
+    rest = radius * radius - x * x - y * y
+    if rest < 0.0:
+        return MISS
+    t = b - wp.sqrt(rest / a)
+    if wp.abs(o[2] + t * d[2]) > half:
+        return MISS
+    return t
+
+
+@wp.func
+def meet_disc(radius: float, z: float, o: wp.vec3, d: wp.vec3):
+    if wp.abs(d[2]) < 1.0e-9:
+        return MISS
+    t = (z - o[2]) / d[2]
+    x = o[0] + t * d[0]
+    y = o[1] + t * d[1]
+    if x * x + y * y > radius * radius:
+        return MISS
+    return t
+
+
+@wp.func
+def meet_capsule(radius: float, half: float, o: wp.vec3, d: wp.vec3):
+    t = meet_tube(radius, half, o, d)
+    for side in range(2):
+        z = half * (1.0 - 2.0 * float(side))
+        cap = meet_sphere(wp.vec3(0.0, 0.0, z), radius, o, d)
+        # The half of the sphere within the tube is no surface.
+        if (o[2] + cap * d[2]) * (1.0 - 2.0 * float(side)) >= half:
+            t = wp.min(t, cap)
+    return t
+
+
+@wp.func
+def meet_cone(radius: float, half: float, o: wp.vec3, d: wp.vec3):
+    # The apex stands at z = half.
+    k = radius / (2.0 * half)
+    oz = half - o[2]
+    a = d[0] * d[0] + d[1] * d[1] - k * k * d[2] * d[2]
+    b = o[0] * d[0] + o[1] * d[1] + k * k * oz * d[2]
+    c = o[0] * o[0] + o[1] * o[1] - k * k * oz * oz
+    t = float(MISS)
+    root = b * b - a * c
+    if root >= 0.0 and wp.abs(a) > 1.0e-12:
+        s = wp.sqrt(root)
+        near = wp.min((-b - s) / a, (-b + s) / a)
+        far = wp.max((-b - s) / a, (-b + s) / a)
+        if wp.abs(o[2] + near * d[2]) <= half:
+            t = near
+        elif wp.abs(o[2] + far * d[2]) <= half:
+            t = far
+    # A disc is met from below only: from above, the mantle is met first.
+    if d[2] > 0.0:
+        t = wp.min(t, meet_disc(radius, -half, o, d))
+    return t
+
+
+@wp.func
+def meet(
+    kind: int, size: wp.vec3, mesh: wp.uint64, o: wp.vec3, d: wp.vec3, near: float, most: float
+):
+    """Distance, in lengths of d, at which a ray from outside enters a shape; else MISS."""
+    t = float(MISS)
+    if kind == BOX:
+        t = meet_box(size, o, d)
+    elif kind == SPHERE:
+        t = meet_sphere(wp.vec3(), size[0], o, d)
+    elif kind == CAPSULE:
+        t = meet_capsule(size[0], size[1], o, d)
+    elif kind == CYLINDER:
+        t = meet_tube(size[0], size[1], o, d)
+        t = wp.min(t, meet_disc(size[0], -wp.sign(d[2]) * size[1], o, d))
+    elif kind == CONE:
+        t = meet_cone(size[0], size[1], o, d)
+    elif kind == PLANE:
+        if wp.abs(d[2]) > 1.0e-9:
+            t = -o[2] / d[2]
+            if wp.abs(o[0] + t * d[0]) > size[0] or wp.abs(o[1] + t * d[1]) > size[1]:
+                t = MISS
+    else:
+        found = wp.mesh_query_ray(mesh, o + near * d, d, most)
+        if found.result:
+            t = near + found.t
+    return t
+
+
+@wp.func
+def normal_at(kind: int, size: wp.vec3, mesh: wp.uint64, o: wp.vec3, d: wp.vec3, t: float):
+    """Outward normal, in the shape's frame, where a ray enters it."""
+    p = o + t * d
+    n = wp.vec3(0.0, 0.0, 1.0)
+    if kind == BOX:
+        x = wp.abs(p[0]) - size[0]
+        y = wp.abs(p[1]) - size[1]
+        z = wp.abs(p[2]) - size[2]
+        if x >= y and x >= z:
+            n = wp.vec3(wp.sign(p[0]), 0.0, 0.0)
+        elif y >= z:
+            n = wp.vec3(0.0, wp.sign(p[1]), 0.0)
+        else:
+            n = wp.vec3(0.0, 0.0, wp.sign(p[2]))
+    elif kind == SPHERE:
+        n = p
+    elif kind == CAPSULE:
+        n = wp.vec3(p[0], p[1], p[2] - wp.clamp(p[2], -size[1], size[1]))
+    elif kind == CYLINDER:
+        n = wp.vec3(p[0], p[1], 0.0)
+        if size[1] - wp.abs(p[2]) < size[0] - wp.sqrt(p[0] * p[0] + p[1] * p[1]):
+            n = wp.vec3(0.0, 0.0, wp.sign(p[2]))
+    elif kind == CONE:
+        k = size[0] / (2.0 * size[1])
+        n = wp.vec3(p[0], p[1], k * k * (size[1] - p[2]))
+        if p[2] + size[1] < 1.0e-5 * size[1]:
+            n = wp.vec3(0.0, 0.0, -1.0)
+    elif kind == MESH:
+        # From just before the hit: what a near plane cuts off must not come back.
+        found = wp.mesh_query_ray(mesh, o + 0.999 * t * d, d, t)
+        if found.result:
+            n = found.normal
+    return n
+
+
+# ---------------------------------------------------------------------- one ray, all shapes
+
+
+@wp.func
+def beyond(center: wp.vec3, radius: float, o: wp.vec3, d: wp.vec3, most: float):
+    """Whether a ray of unit direction misses a sphere, or meets it no nearer than `most`."""
+    to = center - o
+    along = wp.dot(to, d)
+    squared = wp.dot(to, to)
+    # Rounding grows with the distance: rather test a shape too many.
+    gap = squared - along * along - radius * radius - 1.0e-6 * squared
+    return gap > 0.0 or along < -radius or along - radius > most
+
+
+@wp.func
+def local_ray(shapes: Shapes, s: int, at: wp.transform, o: wp.vec3, d: wp.vec3):
+    q = wp.transform_get_rotation(at)
+    k = shapes.inverse_scale[s]
+    origin = wp.cw_mul(wp.quat_rotate_inv(q, o - wp.transform_get_translation(at)), k)
+    return origin, wp.cw_mul(wp.quat_rotate_inv(q, d), k)
+
+
+@wp.func
+def nearest(
+    shapes: Shapes,
+    placed: wp.array2d(dtype=wp.transform),
+    bounds: wp.array(dtype=wp.vec4),
+    first: int,
+    count: int,
+    o: wp.vec3,
+    d: wp.vec3,
+    near: float,
+    any_hit: int,
+):
+    hit = Hit()
+    hit.distance = MISS
+    hit.shape = -1
+    hit.place = first
+    # The world's shapes come last, as if they were one environment more.
+    for k in range(count + 1):
+        place = first + k
+        begin = int(0)
+        end = shapes.environment
+        skip = bool(False)
+        if k == count:
+            place = first
+            begin = shapes.environment
+            end = shapes.count
+        else:
+            b = bounds[place]
+            skip = beyond(wp.vec3(b[0], b[1], b[2]), b[3], o, d, hit.distance)
+        if not skip:
+            for s in range(begin, end):
+                at = placed[place, s]
+                kind = shapes.kind[s]
+                far_off = beyond(
+                    wp.transform_get_translation(at), shapes.radius[s], o, d, hit.distance
+                )
+                # The ground throws no shadow.
+                if not far_off and not (any_hit == 1 and kind == PLANE):
+                    lo, ld = local_ray(shapes, s, at, o, d)
+                    t = meet(kind, shapes.size[s], shapes.mesh[s], lo, ld, near, hit.distance)
+                    if t > near and t < hit.distance:
+                        hit.distance = t
+                        hit.shape = s
+                        hit.place = place
+                        if any_hit == 1:
+                            return hit
+    return hit
+
+
+@wp.func
+def surface_normal(
+    shapes: Shapes, placed: wp.array2d(dtype=wp.transform), hit: Hit, o: wp.vec3, d: wp.vec3
+):
+    """Unit normal that looks towards the ray's origin."""
+    s = hit.shape
+    at = placed[hit.place, s]
+    lo, ld = local_ray(shapes, s, at, o, d)
+    local = normal_at(shapes.kind[s], shapes.size[s], shapes.mesh[s], lo, ld, hit.distance)
+    n = wp.quat_rotate(wp.transform_get_rotation(at), wp.cw_mul(local, shapes.inverse_scale[s]))
+    n = wp.normalize(n)
+    if wp.dot(n, d) > 0.0:
+        n = -n
+    return n
+
+
+# ---------------------------------------------------------------------- colour
+
+
+@wp.func
+def sky_color(look: Look, d: wp.vec3):
+    return wp.lerp(look.horizon, look.sky, wp.clamp(1.6 * d[2], 0.0, 1.0))
+
+
+@wp.func
+def checker_color(look: Look, color: wp.vec3, p: wp.vec3, footprint: float):
+    """A checker board whose squares fade where they are no larger than a pixel."""
+    cell = wp.floor(p[0] / look.checker) + wp.floor(p[1] / look.checker)
+    light = 2.0 * (cell - 2.0 * wp.floor(0.5 * cell)) - 1.0
+    contrast = 0.14 * wp.clamp(1.5 - 2.0 * footprint / look.checker, 0.0, 1.0)
+    return (1.0 + contrast * light) * color
+
+
+@wp.func
+def encode(linear: float):
+    """Linear light to sRGB in [0, 255], with highlights that do not burn out at once."""
+    c = linear
+    if c > 0.8:
+        c = 0.8 + 0.2 * (1.0 - wp.exp(-(c - 0.8) / 0.2))
+    if c <= 0.0031308:
+        c = 12.92 * c
+    else:
+        c = 1.055 * wp.pow(c, 1.0 / 2.4) - 0.055
+    return 255.0 * wp.clamp(c, 0.0, 1.0)
+
+
+@wp.func
+def shade(
+    shapes: Shapes,
+    placed: wp.array2d(dtype=wp.transform),
+    bounds: wp.array(dtype=wp.vec4),
+    first: int,
+    count: int,
+    look: Look,
+    sun: wp.vec3,
+    hit: Hit,
+    o: wp.vec3,
+    d: wp.vec3,
+    pixel: float,
+):
+    if hit.shape < 0:
+        return sky_color(look, d)
+    s = hit.shape
+    n = surface_normal(shapes, placed, hit, o, d)
+    p = o + hit.distance * d
+    albedo = shapes.color[s]
+    ground = shapes.kind[s] == PLANE
+    if ground:
+        grazing = wp.max(wp.abs(wp.dot(n, d)), 1.0e-4)
+        albedo = checker_color(look, albedo, p, pixel * hit.distance / grazing)
+    facing = wp.dot(n, sun)
+    direct = float(0.0)
+    gloss = float(0.0)
+    if facing > 0.0:
+        direct = facing
+        if look.shadows == 1:
+            start = p + (1.0e-4 + 1.0e-5 * hit.distance) * n
+            shadow = nearest(shapes, placed, bounds, first, count, start, sun, 1.0e-5, 1)
+            if shadow.shape >= 0:
+                direct = 0.0
+        if direct > 0.0 and not ground:
+            half = wp.normalize(sun - d)
+            gloss = 0.25 * wp.pow(wp.max(wp.dot(n, half), 0.0), 40.0)
+    ambient = wp.lerp(look.bounce, look.sky, 0.5 * n[2] + 0.5)
+    color = wp.cw_mul(albedo, ambient + direct * look.sun_color) + gloss * look.sun_color
+    if ground:
+        # The ground has no edge: far away it turns into the horizon.
+        haze = 1.0 - wp.clamp((wp.abs(d[2]) - 0.01) / 0.09, 0.0, 1.0)
+        color = wp.lerp(color, look.horizon, haze * haze)
+    return color
+
+
+# ---------------------------------------------------------------------- kernels
+
+
+@wp.kernel
+def place_shapes(
+    shapes: Shapes,
+    frames: wp.array2d(dtype=wp.transform),
+    offsets: wp.array(dtype=wp.vec3),
+    world_offsets: wp.array(dtype=wp.vec3),
+    placed: wp.array2d(dtype=wp.transform),
+):
+    """Poses of shapes in the picture, from those of bodies (K, F) in their environments."""
+    k, s = wp.tid()
+    at = shapes.pose[s]
+    offset = world_offsets[k]
+    if s < shapes.environment:
+        at = frames[k, shapes.frame[s]] * at
+        offset = offsets[k]
+    placed[k, s] = wp.transform(
+        wp.transform_get_translation(at) + offset, wp.transform_get_rotation(at)
+    )
+
+
+@wp.kernel
+def bound_environments(
+    shapes: Shapes, placed: wp.array2d(dtype=wp.transform), bounds: wp.array(dtype=wp.vec4)
+):
+    """A sphere (x, y, z, radius) about everything in an environment."""
+    k = wp.tid()
+    center = wp.vec3()
+    for s in range(shapes.environment):
+        center += wp.transform_get_translation(placed[k, s]) / float(shapes.environment)
+    radius = float(-1.0)
+    for s in range(shapes.environment):
+        away = wp.length(wp.transform_get_translation(placed[k, s]) - center)
+        radius = wp.max(radius, away + shapes.radius[s])
+    bounds[k] = wp.vec4(center[0], center[1], center[2], radius)
+
+
+@wp.kernel
+def cast_rays(
+    shapes: Shapes,
+    placed: wp.array2d(dtype=wp.transform),
+    bounds: wp.array(dtype=wp.vec4),
+    environments: int,
+    cameras: wp.array(dtype=wp.transform),
+    first_line: int,
+    lens: Lens,
+    look: Look,
+    rgb: wp.array(dtype=wp.uint8, ndim=4),
+    depth: wp.array(dtype=wp.float32, ndim=3),
+    segmentation: wp.array(dtype=wp.int32, ndim=3),
+    normals: wp.array(dtype=wp.vec3, ndim=3),
+    want_rgb: int,
+    want_depth: int,
+    want_segmentation: int,
+    want_normals: int,
+):
+    """Pixels of images that each show a run of environments; see `Renderer.render`."""
+    line, column = wp.tid()
+    image = (first_line + line) // lens.height
+    row = (first_line + line) % lens.height
+    camera = cameras[image]
+    o = wp.transform_get_translation(camera)
+    first = image * environments
+    pixel = 2.0 * lens.tan_y / float(lens.height)
+    color = wp.vec3()
+    for sample in range(look.samples * look.samples):
+        u = (float(sample % look.samples) + 0.5) / float(look.samples)
+        v = (float(sample // look.samples) + 0.5) / float(look.samples)
+        x = (2.0 * (float(column) + u) / float(lens.width) - 1.0) * lens.tan_x
+        y = (2.0 * (float(row) + v) / float(lens.height) - 1.0) * lens.tan_y
+        ray = wp.vec3(x, y, 1.0)
+        stretch = wp.length(ray)
+        d = wp.transform_vector(camera, ray / stretch)
+        hit = nearest(shapes, placed, bounds, first, environments, o, d, lens.near * stretch, 0)
+        if want_rgb == 1:
+            # The sun is a small disc: each sample sees another point of it.
+            sun = look.sun
+            if look.samples > 1:
+                sun = wp.normalize(sun + 0.03 * wp.vec3(u - 0.5, v - 0.5, u - v))
+            seen = shade(shapes, placed, bounds, first, environments, look, sun, hit, o, d, pixel)
+            color += wp.vec3(encode(seen[0]), encode(seen[1]), encode(seen[2]))
+        if want_depth == 1:
+            if hit.shape >= 0:
+                depth[image, row, column] = hit.distance / stretch
+            else:
+                depth[image, row, column] = wp.inf
+        if want_segmentation == 1:
+            label = int(0)
+            if hit.shape >= 0:
+                label = shapes.label[hit.shape]
+            segmentation[image, row, column] = label
+        if want_normals == 1:
+            n = wp.vec3()
+            if hit.shape >= 0:
+                n = surface_normal(shapes, placed, hit, o, d)
+            normals[image, row, column] = n
+    if want_rgb == 1:
+        color = color / float(look.samples * look.samples)
+        for c in range(3):
+            rgb[image, row, column, c] = wp.uint8(int(color[c] + 0.5))

@@ -1,0 +1,178 @@
+"""`FrameMaker`: what `render` and `render_grid` of a vector environment show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import Engine
+from isaac_gymnasium.rendering.drawing import Drawable
+from isaac_gymnasium.rendering.renderer import Renderer
+from isaac_gymnasium.rendering.view import Lens, fit, look_at
+from isaac_gymnasium.scene.viewpoint import Viewpoint
+
+FRAME_SIZE = (640, 480)
+"""Width and height of a frame, pixels."""
+_SAMPLES = 2
+_FOV = math.radians(40.0)
+_TOWARD = (0.8, -1.0, 0.62)
+"""From what is looked at to the camera, where no viewpoint says otherwise."""
+
+
+class FrameMaker:
+    """Takes pictures of environments for people to look at.
+
+    Args:
+        engine: Whose environments.
+        viewpoint: Where from; None finds a place that shows everything as it is authored.
+        size: Width and height of a frame, pixels.
+    """
+
+    def __init__(
+        self, engine: Engine, viewpoint: Viewpoint | None, size: tuple[int, int] = FRAME_SIZE
+    ) -> None:
+        self._renderer = Renderer.of(engine)
+        self._boxes = _authored_boxes(self._renderer.drawables)
+        spacing = engine.scene.env_spacing
+        self._view = viewpoint or self._find_viewpoint(engine)
+        self._cell = self._view.cell or (spacing, spacing)
+        self._row = None
+        if self._view.follow is not None:
+            self._row = self._renderer.row(self._view.follow)
+        # Where the world holds more than a ground plane, an environment cannot leave its place.
+        planes = all(each.kind == "plane" for each in self._renderer.drawables if each.shared)
+        self._origins = engine.env_origins
+        self._places = None if planes else engine.env_origins
+        self._lens = Lens(width=size[0], height=size[1], fov=self._view.fov)
+        self._image = self._renderer.images(1, self._lens)
+        # A buffer for what a step ended with, before any reset.
+        self.final = torch.zeros_like(self._renderer.poses())
+
+    def _find_viewpoint(self, engine: Engine) -> Viewpoint:
+        low, high = self._boxes
+        target = (low + high) / 2
+        lens = Lens(width=FRAME_SIZE[0], height=FRAME_SIZE[1], fov=_FOV)
+        follow = None
+        for robot in engine.scene.bodies()[0]:
+            if not engine.articulation(robot).fixed_base:
+                follow = robot
+                break
+        eye = fit(target, torch.tensor(_TOWARD), _corners(low, high), lens, margin=1.3)[:3]
+        return Viewpoint(eye=tuple(eye.tolist()), target=tuple(target.tolist()), follow=follow)
+
+    def snapshot(self) -> Tensor:
+        """(N, B, 7) what there is to see now, kept."""
+        return self._renderer.poses().clone()
+
+    def keep_final(self) -> None:
+        """Notes what there is to see now as what the step ended with."""
+        self.final.copy_(self._renderer.poses())
+
+    def frames(self, snapshot: Tensor) -> Frames:
+        """One frame for each environment, rendered when looked at."""
+        return Frames(self, snapshot)
+
+    def frame(self, snapshot: Tensor, env: int) -> np.ndarray:
+        """(H, W, 3) uint8 picture of one environment alone."""
+        poses = snapshot[env : env + 1]
+        device = poses.device
+        eye = torch.tensor([self._view.eye], device=device)
+        target = torch.tensor([self._view.target], device=device)
+        if self._row is not None:
+            place = poses[:, self._row, :3] * torch.tensor([1.0, 1.0, 0.0], device=device)
+            eye, target = eye + place, target + place
+        self._renderer.render(
+            poses,
+            look_at(eye, target),
+            self._image,
+            world_offsets=-self._origins[env : env + 1],
+            samples=_SAMPLES,
+        )
+        return self._image.rgb[0].cpu().numpy().copy()
+
+    def grid(
+        self, snapshot: Tensor, envs: Sequence[int], size: tuple[int, int] = FRAME_SIZE
+    ) -> np.ndarray:
+        """(H, W, 3) uint8 picture of several environments, side by side on one ground."""
+        poses = snapshot[list(envs)]
+        device = poses.device
+        if self._places is None:
+            places, still = self._layout(len(envs)).to(device), None
+        else:
+            places = self._places[list(envs)]
+            still = torch.zeros_like(places)
+        low, high = (side.to(device) for side in self._boxes)
+        corners = (places.unsqueeze(1) + _corners(low, high)).flatten(0, 1)
+        if self._row is not None:
+            # A robot that walks is somewhere else by now than where it was authored.
+            walked = poses[:, self._row, :3] * torch.tensor([1.0, 1.0, 0.0], device=device)
+            corners = corners + walked.repeat_interleave(8, dim=0)
+        lens = Lens(width=size[0], height=size[1], fov=_FOV)
+        toward = torch.tensor(_TOWARD, device=device)
+        target = (corners.amin(0) + corners.amax(0)) / 2
+        image = self._renderer.images(1, lens)
+        self._renderer.render(
+            poses,
+            fit(target, toward, corners, lens).unsqueeze(0),
+            image,
+            offsets=places,
+            world_offsets=still,
+            samples=_SAMPLES,
+        )
+        return image.rgb[0].cpu().numpy()
+
+    def _layout(self, count: int) -> Tensor:
+        """(K, 3) places on a board of cells that is about as wide as deep."""
+        x, y = self._cell
+        columns = max(1, round(math.sqrt(count * y / x)))
+        index = torch.arange(count)
+        zero = torch.zeros(count)
+        return torch.stack((x * (index % columns), y * (index // columns), zero), dim=-1)
+
+
+class Frames(Sequence[np.ndarray]):
+    """One (H, W, 3) uint8 frame for each environment, rendered when it is asked for.
+
+    It shows the moment at which it was made, whatever happens later.
+    """
+
+    def __init__(self, maker: FrameMaker, snapshot: Tensor) -> None:
+        self._maker = maker
+        self._snapshot = snapshot
+
+    def __len__(self) -> int:
+        return len(self._snapshot)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[np.ndarray, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | tuple[np.ndarray, ...]:
+        if isinstance(index, slice):
+            return tuple(self[k] for k in range(*index.indices(len(self))))
+        # operator.index semantics of a list: IndexError ends an iteration.
+        return self._maker.frame(self._snapshot, range(len(self))[index])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[k] for k in range(len(self)))
+
+
+def _authored_boxes(drawables: Sequence[Drawable]) -> tuple[Tensor, Tensor]:
+    """Corners (3,) and (3,) of the box about an environment's shapes as authored."""
+    own = [each for each in drawables if not each.shared and math.isfinite(each.radius)]
+    if not own:
+        return torch.tensor([-0.5, -0.5, 0.0]), torch.tensor([0.5, 0.5, 1.0])
+    low, high = zip(*(each.box for each in own), strict=True)
+    return torch.tensor(low).amin(0), torch.tensor(high).amax(0)
+
+
+def _corners(low: Tensor, high: Tensor) -> Tensor:
+    """(8, 3) corners of a box."""
+    axes = torch.stack((low, high))
+    return torch.cartesian_prod(axes[:, 0], axes[:, 1], axes[:, 2])

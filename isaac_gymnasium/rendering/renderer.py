@@ -1,0 +1,318 @@
+"""`Renderer`: pictures of a scene, one or thousands at once, by ray casting on NVIDIA Warp.
+
+It needs neither a display nor OpenGL, and runs where the engine's tensors are.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isaac_gymnasium._warp import import_warp
+from isaac_gymnasium.engines.base import Engine
+from isaac_gymnasium.rendering.bodies import BodyPoses
+from isaac_gymnasium.rendering.view import Lens
+from isaac_gymnasium.scene.model import Vec3
+
+OUTPUTS = ("rgb", "depth", "segmentation", "normals")
+
+
+class RenderingError(RuntimeError):
+    """A picture cannot be made; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Light:
+    """A sun and the sky, in linear RGB.
+
+    Attributes:
+        direction: Towards the sun, world frame.
+        sun: Light of the sun.
+        sky: Light from above.
+        horizon: What is seen far away.
+        bounce: Light from below.
+        checker: Edge of the squares on the ground, m.
+        shadows: Whether things throw them.
+    """
+
+    direction: Vec3 = (0.35, -0.5, 0.9)
+    sun: Vec3 = (0.85, 0.82, 0.76)
+    sky: Vec3 = (0.42, 0.50, 0.62)
+    horizon: Vec3 = (0.74, 0.80, 0.87)
+    bounce: Vec3 = (0.16, 0.16, 0.17)
+    checker: float = 0.5
+    shadows: bool = True
+
+
+class Images:
+    """Buffers that pictures are rendered into, kept from one time to the next.
+
+    Args:
+        count: Number of images, I.
+        lens: Gives their size.
+        outputs: Which of `OUTPUTS` are wanted.
+        device: Where.
+
+    Attributes:
+        rgb: (I, H, W, 3) uint8, sRGB.
+        depth: (I, H, W) float32, distance along the camera's axis in m; infinite where nothing is.
+        segmentation: (I, H, W) int32, index into `Renderer.labels`; 0 where nothing is.
+        normals: (I, H, W, 3) float32, unit, in the environment frame, towards the camera; zero
+            where nothing is.
+        stamp: For whoever renders into them, to note of which state they are.
+    """
+
+    def __init__(
+        self, count: int, lens: Lens, outputs: Sequence[str], device: torch.device
+    ) -> None:
+        unknown = [name for name in outputs if name not in OUTPUTS]
+        if unknown or not outputs or isinstance(outputs, str):
+            raise ValueError(f"outputs must be some of {OUTPUTS}, got {outputs!r}")
+        self.lens = lens
+        self.outputs = tuple(outputs)
+        shape = (count, lens.height, lens.width)
+
+        def make(name: str, *last: int, dtype: torch.dtype) -> Tensor:
+            # A kernel takes an array also for what is not wanted.
+            size = (*shape, *last) if name in outputs else (1, 1, 1, *last)
+            return torch.zeros(size, dtype=dtype, device=device)
+
+        self.rgb = make("rgb", 3, dtype=torch.uint8)
+        self.depth = make("depth", dtype=torch.float32)
+        self.segmentation = make("segmentation", dtype=torch.int32)
+        self.normals = make("normals", 3, dtype=torch.float32)
+        self.stamp: object = None
+
+
+class Renderer:
+    """Draws environments of an engine; `Renderer.of` gives the one that an engine's users share.
+
+    Args:
+        engine: Whose scene to draw.
+        light: Sun and sky.
+
+    Attributes:
+        labels: What the numbers in a segmentation mean; 0 is nothing.
+        bodies: Paths of the B bodies whose poses a picture needs.
+
+    Raises:
+        RenderingError: If Warp is missing.
+    """
+
+    def __init__(self, engine: Engine, light: Light | None = None) -> None:
+        from isaac_gymnasium.rendering.drawing import KINDS, read_drawables
+
+        try:
+            self._wp = import_warp()
+        except ImportError as error:
+            raise RenderingError(
+                f"rendering needs Warp, which comes with every engine ({error}): "
+                "pip install warp-lang"
+            ) from error
+        self._kernels = importlib.import_module("isaac_gymnasium.rendering._kernels")
+        self.device = engine.device
+        self.light = light or Light()
+        self._streams: dict[int, Any] = {}
+        drawn = sorted(read_drawables(engine.scene.stage), key=lambda each: each.shared)
+        self.drawables = drawn
+        roots = [
+            f"{robot}/{engine.articulation(robot).link_names[0]}"
+            for robot in engine.scene.bodies()[0]
+        ]
+        self.bodies = sorted({*roots, *(each.body for each in drawn if each.body)})
+        self.labels = ["nothing", *dict.fromkeys(each.label for each in drawn)]
+        self._poses = BodyPoses(engine, self.bodies)
+        self._roots = dict(zip(engine.scene.bodies()[0], roots, strict=True))
+        frames = {"": 0} | {body: 1 + k for k, body in enumerate(self.bodies)}
+        wp, device = self._wp, str(self.device)
+
+        def array(values: list[Any], dtype: Any) -> Any:
+            return wp.array(np.array(values), dtype=dtype, device=device)
+
+        self._meshes = [self._mesh(each) for each in drawn if each.kind == "mesh"]
+        ids = iter(mesh.id for mesh in self._meshes)
+        shapes = self._kernels.Shapes()
+        shapes.kind = array([KINDS.index(each.kind) for each in drawn], wp.int32)
+        shapes.frame = array([frames[each.body] for each in drawn], wp.int32)
+        shapes.label = array([self.labels.index(each.label) for each in drawn], wp.int32)
+        shapes.pose = array([(*each.position, *each.orientation) for each in drawn], wp.transform)
+        shapes.size = array([each.size for each in drawn], wp.vec3)
+        shapes.inverse_scale = array([[1.0 / s for s in each.scale] for each in drawn], wp.vec3)
+        shapes.color = array([each.color for each in drawn], wp.vec3)
+        shapes.radius = array([each.radius for each in drawn], wp.float32)
+        shapes.mesh = array([next(ids) if d.kind == "mesh" else 0 for d in drawn], wp.uint64)
+        shapes.environment = sum(not each.shared for each in drawn)
+        shapes.count = len(drawn)
+        self._shapes = shapes
+
+    @classmethod
+    def of(cls, engine: Engine) -> Renderer:
+        """The engine's renderer, made when first asked for."""
+        if engine.renderer is None:
+            engine.renderer = cls(engine)
+        renderer: Renderer = engine.renderer
+        return renderer
+
+    def _mesh(self, drawable: Any) -> Any:
+        wp, device = self._wp, str(self.device)
+        return wp.Mesh(
+            points=wp.array(drawable.points, dtype=wp.vec3, device=device),
+            indices=wp.array(drawable.triangles.flatten(), dtype=wp.int32, device=device),
+        )
+
+    def poses(self) -> Tensor:
+        """(N, B, 7) poses of `bodies` now, environment frame; a buffer reused by the next call."""
+        return self._poses.read()
+
+    def row(self, name: str) -> int:
+        """Where `poses` has a rigid body, or the root link of a robot.
+
+        Raises:
+            ValueError: If there is no such body.
+        """
+        name = self._roots.get(name, name)
+        if name not in self.bodies:
+            raise ValueError(f"nothing that moves is named {name!r}, have {self.bodies}")
+        return self.bodies.index(name)
+
+    def images(self, count: int, lens: Lens, outputs: Sequence[str] = ("rgb",)) -> Images:
+        """Buffers for `count` images."""
+        return Images(count, lens, outputs, self.device)
+
+    def render(
+        self,
+        poses: Tensor,
+        cameras: Tensor,
+        images: Images,
+        *,
+        offsets: Tensor | None = None,
+        world_offsets: Tensor | None = None,
+        samples: int = 1,
+        shadows: bool = True,
+    ) -> None:
+        """Fills images.
+
+        Args:
+            poses: (K, B, 7) poses of `bodies` in K environments, K a multiple of the number of
+                images I. Image i shows the environments from i K/I to (i + 1) K/I.
+            cameras: (I, 7) poses of the cameras: x to the right, y down, z ahead.
+            images: Where to.
+            offsets: (K, 3) where the environments' origins stand in the picture; by default all
+                at its origin.
+            world_offsets: (K, 3) where the world's origin stands; by default as `offsets`.
+            samples: Rays per pixel and axis; more than one smooths edges and shadows, for
+                rgb alone.
+            shadows: Whether there are any.
+        """
+        wp, kernels, shapes = self._wp, self._kernels, self._shapes
+        count, lens = len(cameras), images.lens
+        if samples > 1 and images.outputs != ("rgb",):
+            raise ValueError("several samples a pixel make sense for rgb alone")
+        zeros = torch.zeros(len(poses), 3, device=self.device) if offsets is None else offsets
+        still = zeros if world_offsets is None else world_offsets
+        frames = torch.zeros(len(poses), len(self.bodies) + 1, 7, device=self.device)
+        frames[:, 0, 6] = 1.0
+        frames[:, 1:] = poses
+        placed = torch.empty(len(poses), shapes.count, 7, device=self.device)
+        bounds = torch.empty(len(poses), 4, device=self.device)
+        stream = self._stream()
+        where: dict[str, Any] = {"device": str(self.device), "stream": stream}
+
+        placed_array = wp.from_torch(placed, dtype=wp.transform)
+        bounds_array = wp.from_torch(bounds, dtype=wp.vec4)
+        wp.launch(
+            kernels.place_shapes,
+            dim=(len(poses), shapes.count),
+            inputs=[
+                shapes,
+                wp.from_torch(frames, dtype=wp.transform),
+                wp.from_torch(zeros.contiguous(), dtype=wp.vec3),
+                wp.from_torch(still.contiguous(), dtype=wp.vec3),
+            ],
+            outputs=[placed_array],
+            **where,
+        )
+        wp.launch(
+            kernels.bound_environments,
+            dim=len(poses),
+            inputs=[shapes, placed_array],
+            outputs=[bounds_array],
+            **where,
+        )
+        arrays = [
+            wp.from_torch(images.rgb),
+            wp.from_torch(images.depth),
+            wp.from_torch(images.segmentation),
+            wp.from_torch(images.normals, dtype=wp.vec3),
+        ]
+        camera_array = wp.from_torch(cameras.contiguous(), dtype=wp.transform)
+        wants = [int(name in images.outputs) for name in OUTPUTS]
+        look = self._look(samples, shadows)
+
+        def cast(first: int, lines: int) -> None:
+            wp.launch(
+                kernels.cast_rays,
+                dim=(lines, lens.width),
+                inputs=[
+                    shapes,
+                    placed_array,
+                    bounds_array,
+                    len(poses) // count,
+                    camera_array,
+                    first,
+                    self._lens(lens),
+                    look,
+                ],
+                outputs=[*arrays, *wants],
+                **where,
+            )
+
+        lines = count * lens.height
+        parts = 1 if self.device.type == "cuda" else min(torch.get_num_threads(), lines)
+        if parts == 1:
+            cast(0, lines)
+            return
+        # Warp runs a launch on the CPU in one thread.
+        cuts = [lines * k // parts for k in range(parts + 1)]
+        list(_threads().map(cast, cuts[:-1], [b - a for a, b in itertools.pairwise(cuts)]))
+
+    def _stream(self) -> Any:
+        """The stream that torch uses now, so that neither has to wait for the other."""
+        if self.device.type == "cpu":
+            return None
+        stream = torch.cuda.current_stream(self.device)
+        if stream.cuda_stream not in self._streams:
+            self._streams[stream.cuda_stream] = self._wp.stream_from_torch(stream)
+        return self._streams[stream.cuda_stream]
+
+    def _lens(self, lens: Lens) -> Any:
+        found = self._kernels.Lens()
+        found.tan_y = math.tan(0.5 * lens.fov)
+        found.tan_x = found.tan_y * lens.width / lens.height
+        found.near, found.width, found.height = lens.near, lens.width, lens.height
+        return found
+
+    def _look(self, samples: int, shadows: bool) -> Any:
+        wp, light = self._wp, self.light
+        look = self._kernels.Look()
+        look.sun = wp.normalize(wp.vec3(*light.direction))
+        look.sun_color, look.sky = wp.vec3(*light.sun), wp.vec3(*light.sky)
+        look.horizon, look.bounce = wp.vec3(*light.horizon), wp.vec3(*light.bounce)
+        look.checker, look.shadows = light.checker, int(shadows and light.shadows)
+        look.samples = samples
+        return look
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="isaac_gymnasium_rays")

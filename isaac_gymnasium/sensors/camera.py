@@ -1,0 +1,148 @@
+"""`Camera`: images of every environment as tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.engines.base import Engine
+from isaac_gymnasium.rendering.renderer import Renderer
+from isaac_gymnasium.rendering.view import Lens, look_at
+from isaac_gymnasium.scene.model import IDENTITY, ORIGIN, Quat, Vec3
+from isaac_gymnasium.transforms import pose_compose
+
+
+class Camera:
+    """A pinhole camera in every environment, fixed to its frame or to a body.
+
+    Make it in `Task.post_reset`. It renders when it is read, all environments at once, and not
+    again before the state changes; reading is safe in code that is recorded as a CUDA graph. Each
+    image shows its own environment alone.
+
+    The camera's axes are x to the right, y down and z ahead.
+
+    Args:
+        engine: The task's engine.
+        body: What it is fixed to, such as `"Robot/panda_hand"` or `"Cube"`; None for the
+            environment.
+        position: In the frame of the body or of the environment, m.
+        orientation: xyzw, in the same frame.
+        target: Point in the same frame to look at, instead of an orientation; the image's vertical
+            is then the frame's z axis.
+        width: Pixels.
+        height: Pixels.
+        fov: Vertical field of view, rad.
+        near: Depth below which nothing is seen, m.
+        outputs: Some of `"rgb"`, `"depth"`, `"segmentation"` and `"normals"`.
+        shadows: Whether there are any; images are made faster without.
+
+    Attributes:
+        lens: Size and field of view.
+        local_pose: (N, 7) pose in the frame of the body or environment. Change it in place, for
+            cameras that differ from environment to environment.
+        labels: What the numbers in `segmentation` mean; 0 is nothing.
+
+    Raises:
+        ValueError: If a value makes no sense or there is no such body.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        body: str | None = None,
+        position: Vec3 = ORIGIN,
+        orientation: Quat | None = None,
+        target: Vec3 | None = None,
+        width: int = 64,
+        height: int = 64,
+        fov: float = math.radians(60.0),
+        near: float = 0.01,
+        outputs: Sequence[str] = ("rgb",),
+        shadows: bool = True,
+    ) -> None:
+        self.lens = Lens(width=width, height=height, fov=fov, near=near)
+        self._engine = engine
+        self._renderer = Renderer.of(engine)
+        self._row = None if body is None else self._renderer.row(body)
+        self._images = self._renderer.images(engine.num_envs, self.lens, outputs)
+        self._shadows = shadows
+        self.labels = self._renderer.labels
+        pose = _local_pose(position, orientation, target).to(engine.device)
+        self.local_pose = pose.repeat(engine.num_envs, 1)
+
+    @property
+    def rgb(self) -> Tensor:
+        """(N, H, W, 3) uint8; a buffer that the next image overwrites, as are the others."""
+        return self._read("rgb")
+
+    @property
+    def depth(self) -> Tensor:
+        """(N, H, W) float32, distance along the camera's axis, m; infinite where nothing is."""
+        return self._read("depth")
+
+    @property
+    def segmentation(self) -> Tensor:
+        """(N, H, W) int32, index into `labels`."""
+        return self._read("segmentation")
+
+    @property
+    def normals(self) -> Tensor:
+        """(N, H, W, 3) float32, unit normals in the environment frame, towards the camera."""
+        return self._read("normals")
+
+    @property
+    def pose(self) -> Tensor:
+        """(N, 7) position and quaternion, environment frame."""
+        if self._row is None:
+            return self.local_pose
+        return pose_compose(self._renderer.poses()[:, self._row], self.local_pose)
+
+    @property
+    def intrinsics(self) -> Tensor:
+        """(3, 3) matrix from points in the camera's frame to pixels."""
+        lens = self.lens
+        return torch.tensor(
+            [
+                [lens.focal_length, 0.0, lens.width / 2],
+                [0.0, lens.focal_length, lens.height / 2],
+                [0.0, 0.0, 1.0],
+            ],
+            device=self.local_pose.device,
+        )
+
+    def _read(self, name: str) -> Tensor:
+        if name not in self._images.outputs:
+            raise ValueError(
+                f"this camera has no {name}: make it with outputs={(*self._images.outputs, name)}"
+            )
+        version = self._engine.state_version
+        stamp = None if version is None else (version, self.local_pose._version)
+        if stamp is None or stamp != self._images.stamp:
+            self._renderer.render(
+                self._renderer.poses(),
+                self.pose,
+                self._images,
+                world_offsets=-self._engine.env_origins,
+                shadows=self._shadows,
+            )
+            self._images.stamp = stamp
+        image: Tensor = getattr(self._images, name)
+        return image
+
+
+def _local_pose(position: Vec3, orientation: Quat | None, target: Vec3 | None) -> Tensor:
+    """(1, 7)."""
+    if target is not None:
+        if orientation is not None:
+            raise ValueError("give an orientation or a target, not both")
+        if math.dist(position, target) == 0.0:
+            raise ValueError(f"position and target must differ, both are {position}")
+        return look_at(torch.tensor([position]).float(), torch.tensor([target]).float())
+    quat = torch.tensor([orientation or IDENTITY]).float()
+    if not torch.allclose(quat.norm(), torch.ones(()), atol=1e-3):
+        raise ValueError(f"orientation must be a quaternion of length 1, got {orientation}")
+    return torch.cat((torch.tensor([position]).float(), quat / quat.norm()), dim=-1)
