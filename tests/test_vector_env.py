@@ -320,7 +320,7 @@ def test_an_unknown_keyword_is_refused_with_those_there_are() -> None:
             "same_step",
             "autoreset_mode must be one of 'NextStep', 'SameStep', 'Disabled', got 'same_step'",
         ),
-        ("render_mode", "human", "render_mode must be None, got 'human'"),
+        ("render_mode", "human", "render_mode must be None or 'rgb_array', got 'human'"),
         ("engine", "bullet", "engine must be 'auto' or one of .*physx.*got 'bullet'"),
         ("episode_length_s", -1.0, "episode_length_s must be a positive, finite number, got -1.0"),
     ],
