@@ -38,9 +38,8 @@ class FrameMaker:
     ) -> None:
         self._renderer = Renderer.of(engine)
         self._boxes = _authored_boxes(self._renderer.drawables)
-        spacing = engine.scene.env_spacing
         self._view = viewpoint or self._find_viewpoint(engine)
-        self._cell = self._view.cell or (spacing, spacing)
+        self._cell = self._view.cell or self._find_cell(engine.scene.env_spacing)
         self._row = None
         if self._view.follow is not None:
             self._row = self._renderer.row(self._view.follow)
@@ -65,6 +64,11 @@ class FrameMaker:
         eye = fit(target, torch.tensor(_TOWARD), _corners(low, high), lens, margin=1.3)[:3]
         return Viewpoint(eye=tuple(eye.tolist()), target=tuple(target.tolist()), follow=follow)
 
+    def _find_cell(self, spacing: float) -> tuple[float, float]:
+        """Room to move about what is authored, but no more than an environment has."""
+        x, y = (1.6 * (self._boxes[1] - self._boxes[0])[:2] + 0.2).tolist()
+        return (min(spacing, x), min(spacing, y))
+
     def snapshot(self) -> Tensor:
         """(N, B, 7) what there is to see now, kept."""
         return self._renderer.poses().clone()
@@ -84,8 +88,8 @@ class FrameMaker:
         eye = torch.tensor([self._view.eye], device=device)
         target = torch.tensor([self._view.target], device=device)
         if self._row is not None:
-            place = poses[:, self._row, :3] * torch.tensor([1.0, 1.0, 0.0], device=device)
-            eye, target = eye + place, target + place
+            eye[:, :2] += poses[:, self._row, :2]
+            target[:, :2] += poses[:, self._row, :2]
         self._renderer.render(
             poses,
             look_at(eye, target),
@@ -101,17 +105,18 @@ class FrameMaker:
         """(H, W, 3) uint8 picture of several environments, side by side on one ground."""
         poses = snapshot[list(envs)]
         device = poses.device
+        walked = torch.zeros(len(envs), 3, device=device)
+        if self._row is not None:
+            walked[:, :2] = poses[:, self._row, :2]
         if self._places is None:
-            places, still = self._layout(len(envs)).to(device), None
+            # On a ground that is the same everywhere, who walks stays in the middle of a cell.
+            centers = self._layout(len(envs)).to(device)
+            places, still = centers - walked, None
         else:
             places = self._places[list(envs)]
-            still = torch.zeros_like(places)
+            centers, still = places + walked, torch.zeros_like(places)
         low, high = (side.to(device) for side in self._boxes)
-        corners = (places.unsqueeze(1) + _corners(low, high)).flatten(0, 1)
-        if self._row is not None:
-            # A robot that walks is somewhere else by now than where it was authored.
-            walked = poses[:, self._row, :3] * torch.tensor([1.0, 1.0, 0.0], device=device)
-            corners = corners + walked.repeat_interleave(8, dim=0)
+        corners = (centers.unsqueeze(1) + _corners(low, high)).flatten(0, 1)
         lens = Lens(width=size[0], height=size[1], fov=_FOV)
         toward = torch.tensor(_TOWARD, device=device)
         target = (corners.amin(0) + corners.amax(0)) / 2
