@@ -13,6 +13,7 @@ from isaac_gymnasium.task import Task, find_task
 
 _OURS = {
     "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
+    "IsaacAnymal-v0": "isaac_gymnasium.envs.anymal:Anymal",
     "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
     "IsaacCartpoleSwingUp-v0": "isaac_gymnasium.envs.cartpole_swing_up:CartpoleSwingUp",
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",

@@ -74,7 +74,7 @@ class Ant(Task):
     start_height: ClassVar[float] = 0.56
 
     # Where the environments are not kept apart otherwise, no ant gets as far as its neighbour.
-    env_spacing: float = 150.0
+    env_spacing: float = 200.0
     episode_length_s: float = 15.0
     max_torque: float = 7.5
     fall_height: float = 0.31

@@ -1,4 +1,4 @@
-"""What the tasks mean that follow velocity commands: `IsaacGo2-v0`."""
+"""What the tasks mean that follow velocity commands: `IsaacGo2-v0`, `IsaacAnymal-v0`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import Tensor
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.registration import _OURS
+from isaac_gymnasium.robots.anymal import anymal_c
 from isaac_gymnasium.robots.go2 import go2
 from isaac_gymnasium.task import find_task
 from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate_inverse
 
-MASSES = {"IsaacGo2-v0": 6.921 + 4 * (0.678 + 1.152 + 0.154 + 0.04)}
+MASSES = {"IsaacAnymal-v0": 52.13485, "IsaacGo2-v0": 6.921 + 4 * (0.678 + 1.152 + 0.154 + 0.04)}
 """What the description of each robot adds up to, kg."""
 IDS = list(MASSES)
 
@@ -218,12 +219,22 @@ def test_values_without_a_meaning_are_refused(id: str, name: str, value: float) 
         find_task(_OURS[id])(**{name: value})
 
 
-def test_a_go2_is_its_own_mirror_image() -> None:
-    links = {link.name: link.inertial for link in go2().links}
-    for part in ("hip", "thigh", "calf"):
-        for end in "FR":
-            left, right = links[f"{end}L_{part}"], links[f"{end}R_{part}"]
-            x, y, z = left.center_of_mass
-            assert right.center_of_mass == (x, -y, z)
-            xx, yy, zz, xy, xz, yz = left.inertia
-            assert right.inertia == (xx, yy, zz, -xy, xz, -yz)
+@pytest.mark.parametrize(
+    ("robot", "sides", "parts"),
+    [
+        (go2(), ("FL FR", "RL RR"), ("hip", "thigh", "calf", "foot")),
+        (anymal_c(), ("LF RF", "LH RH"), ("HIP", "THIGH", "SHANK", "FOOT")),
+    ],
+)
+def test_a_quadruped_is_its_own_mirror_image(robot: Any, sides: Any, parts: Any) -> None:
+    links = {link.name: link.inertial for link in robot.links}
+    joints = {joint.child: joint for joint in robot.joints}
+    for part in parts:
+        for left, right in (side.split() for side in sides):
+            one, other = links[f"{left}_{part}"], links[f"{right}_{part}"]
+            x, y, z = one.center_of_mass
+            assert other.center_of_mass == (x, -y, z)
+            xx, yy, zz, xy, xz, yz = one.inertia
+            assert other.inertia == (xx, yy, zz, -xy, xz, -yz)
+            x, y, z = joints[f"{left}_{part}"].position
+            assert joints[f"{right}_{part}"].position == (x, -y, z)
