@@ -14,11 +14,14 @@ from isaac_gymnasium.task import Task, find_task
 _OURS = {
     "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
     "IsaacAnymal-v0": "isaac_gymnasium.envs.anymal:Anymal",
+    "IsaacBallBalance-v0": "isaac_gymnasium.envs.ball_balance:BallBalance",
     "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
     "IsaacCartpoleSwingUp-v0": "isaac_gymnasium.envs.cartpole_swing_up:CartpoleSwingUp",
+    "IsaacFrankaCabinet-v0": "isaac_gymnasium.envs.franka_cabinet:FrankaCabinet",
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
     "IsaacFrankaPushCube-v0": "isaac_gymnasium.envs.franka_push_cube:FrankaPushCube",
     "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
+    "IsaacFrankaStackCube-v0": "isaac_gymnasium.envs.franka_stack_cube:FrankaStackCube",
     "IsaacGo2-v0": "isaac_gymnasium.envs.go2:Go2",
     "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }

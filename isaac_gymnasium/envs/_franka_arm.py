@@ -13,6 +13,7 @@ from isaac_gymnasium.robots.franka import (
     FINGER_JOINTS,
     FINGER_STROKE,
     HAND,
+    PAD_OFFSET,
     TCP_OFFSET,
 )
 from isaac_gymnasium.transforms import quat_rotate
@@ -46,6 +47,7 @@ class FrankaArm:
     Attributes:
         robot: The articulation, nine joints: the arm's seven, then the fingers.
         hand: Index of the hand's link.
+        fingers: (2,) indices of the left and the right finger's link.
         home: (9,) default joint positions, rad and m.
         armature: (7, 7) rotor inertia of the arm's joints on the diagonal, kg m^2.
         targets: (N, 9) joint targets, rad and m.
@@ -55,11 +57,14 @@ class FrankaArm:
         self._task = task
         self.robot = task.engine.articulation(name)
         self.hand = self.robot.link_index(HAND)
+        left, right = (self.robot.link_index(f"panda_{s}finger") for s in ("left", "right"))
+        self.fingers = torch.tensor((left, right), device=task.device)
         if self.robot.dof_names != [*ARM_JOINTS, *FINGER_JOINTS]:
             raise RuntimeError(f"{name}: unexpected order of joints {self.robot.dof_names}")
         center = self.robot.get_property("center_of_mass")[0, self.hand, :3]
         self.hand_center = center.to(task.device)
         self.tcp_offset = torch.tensor((0.0, 0.0, TCP_OFFSET), device=task.device)
+        self.pad_offset = torch.tensor((0.0, 0.0, PAD_OFFSET), device=task.device)
         armature = self.robot.get_property("dof_armature")[0, :7]
         self.armature = torch.diag(armature).to(task.device)
         self.home = self.robot.dof_pos[0].clone()
@@ -75,6 +80,12 @@ class FrankaArm:
         pose = self.hand_pose
         offset = quat_rotate(pose[:, 3:7], self.tcp_offset)
         return pose[:, :3] + offset - self._task.engine.env_origins
+
+    def finger_pads(self) -> Tensor:
+        """(N, 2, 3) middles of the inner faces of the left and right fingertip, m."""
+        pose = self.robot.link_pose[:, self.fingers]
+        offset = quat_rotate(pose[..., 3:7], self.pad_offset)
+        return pose[..., :3] + offset - self._task.engine.env_origins.unsqueeze(1)
 
     def opening(self) -> Tensor:
         """(N,) distance between the fingers, m."""

@@ -33,6 +33,8 @@ HAND = "panda_hand"
 TCP_OFFSET = 0.1034
 """Distance along the hand's z axis from the hand's frame to the point between the finger tips, m
 (`hand_tcp` in franka_description)."""
+PAD_OFFSET = TCP_OFFSET - 0.0584
+"""The same distance from a finger's frame, m."""
 FINGER_STROKE = 0.04
 """Travel of one finger, m; the hand opens to twice that."""
 HOME = (0.0, 0.0, 0.0, -2.4, 0.0, 2.4, math.pi / 4)
