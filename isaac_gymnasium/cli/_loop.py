@@ -8,26 +8,37 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from isaac_gymnasium.cli._checkpoint import save_checkpoint
+from isaac_gymnasium.cli._processes import any_process, is_first
 from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.cli._run_folder import RunFolder
 from isaac_gymnasium.integrations.trainer import Trainer
 
-CHECKPOINT_SECONDS = 60.0
+_SECOND_SIGNAL_AFTER = 2.0
 
 
-def train(trainer: Trainer[Any], env: RecordTraining, run: RunFolder) -> signal.Signals | None:
+def train(
+    trainer: Trainer[Any],
+    env: RecordTraining,
+    path: Path,
+    run: RunFolder | None,
+    *,
+    seconds: float,
+) -> signal.Signals | None:
     """Train to the end, or until a signal asks to stop; a checkpoint is written in both cases.
 
     Args:
         trainer: the algorithm, changed in place.
         env: the environment it steps.
-        run: gets one row of metrics for each update, and a checkpoint every minute.
+        path: the run folder.
+        run: gets one row of metrics for each update; None in all processes but the first.
+        seconds: time between two checkpoints.
 
     Returns:
         The signal that ended the training; None where it ran to its end.
@@ -39,7 +50,9 @@ def train(trainer: Trainer[Any], env: RecordTraining, run: RunFolder) -> signal.
     saved_at = reported_at = time.perf_counter()
     steps = trainer.timesteps
     with (
-        closing(tqdm(initial=steps, total=total, unit="step", unit_scale=True)) as bar,
+        closing(
+            tqdm(initial=steps, total=total, unit="step", unit_scale=True, disable=not is_first())
+        ) as bar,
         _signals() as received,
     ):
 
@@ -50,32 +63,42 @@ def train(trainer: Trainer[Any], env: RecordTraining, run: RunFolder) -> signal.
             speed = (trainer.timesteps - steps) / (now - reported_at)
             metrics = env.fetch() | metrics | {"time/steps_per_second": speed}
             steps, reported_at = trainer.timesteps, now
-            run.write_metrics(steps, metrics)
-            _show(bar, steps, metrics)
-            if now - saved_at > CHECKPOINT_SECONDS:
-                save_checkpoint(run.path, trainer, env)
-                saved_at = now
-            return not received
+            if run is not None:
+                run.write_metrics(steps, metrics)
+                _show(bar, steps, metrics)
+            stop, save = any_process(bool(received), now - saved_at >= seconds)
+            if save and not stop:
+                save_checkpoint(path, trainer, env)
+                saved_at = time.perf_counter()
+            return not stop
 
         trainer.learn(on_update)
-        save_checkpoint(run.path, trainer, env)
+        save_checkpoint(path, trainer, env)
     return received[0] if received else None
 
 
 @contextmanager
 def _signals() -> Iterator[list[signal.Signals]]:
-    """Collects SIGINT and SIGTERM; a second one has its usual effect at once."""
+    """Collects SIGINT and SIGTERM; a second one, some time later, has its usual effect at once.
+
+    Not immediately: with torchrun a Ctrl-C arrives twice, from the terminal and from torchrun.
+    """
     received: list[signal.Signals] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
+    first_at = math.inf
 
     def receive(number: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(number))
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        nonlocal first_at
+        if not received:
+            first_at = time.monotonic()
+            received.append(signal.Signals(number))
+        elif time.monotonic() - first_at > _SECOND_SIGNAL_AFTER:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     for number in numbers:
         signal.signal(number, receive)

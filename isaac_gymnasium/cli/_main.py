@@ -6,23 +6,26 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import fields
 from typing import Annotated
 
 import tyro
 
 from isaac_gymnasium.cli._environment import import_task_module
 from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.cli._parameters import Parameters, task_parameters
 from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.list import List
+from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
 from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Evaluate | Check | Benchmark
+Command = List | Train | Resume | Evaluate | Check | Benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,23 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> Command:
-    words = _join_env_options(arguments)
-    config = _config(words)
-    # A first reading finds the task, so that the second one, and its --help, has the task's preset.
-    without_help = [word for word in words if word not in ("-h", "--help")]
+    config = _config(arguments)
+    # A first reading finds the task, so that the second one, and its --help, has the options and
+    # defaults of the task.
+    without_help = [word for word in arguments if word not in ("-h", "--help")]
     first: Command | None = None
     with (
         contextlib.suppress(SystemExit),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        first = _read(without_help, config())
+        first = _read(_join_env_options(without_help), config())
     if not isinstance(first, Train):
-        return _read(words, config())
-    # A task's own module may bring its preset.
+        return _read(_join_env_options(arguments), config())
+    # A task's own module registers it, and may bring its preset.
     import_task_module(first.task)
     cpu = not will_use_cuda(first.device)
-    return _read(words, preset(first.task, config, library=first.library, cpu=cpu))
+    agent = preset(first.task, config, library=first.library, cpu=cpu)
+    parameters = task_parameters(first.task.rpartition(":")[2])
+    known = [item.name for item in fields(parameters)]
+    return _read(_join_env_options(arguments, known), agent, parameters)
 
 
 def _config(words: Sequence[str]) -> type[TrainConfig]:
@@ -84,11 +90,14 @@ def _value(words: Sequence[str], option: str, default: str) -> str:
     return value
 
 
-def _read(words: Sequence[str], agent: TrainConfig) -> Command:
-    train = Train(task=tyro.MISSING, agent=agent)
+def _read(
+    words: Sequence[str], agent: TrainConfig, parameters: Parameters | None = None
+) -> Command:
+    train = Train(task=tyro.MISSING, agent=agent, parameters=parameters or Parameters())
     return tyro.cli(
         Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
+        | Annotated[Resume, tyro.conf.subcommand("resume")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")],
@@ -98,15 +107,21 @@ def _read(words: Sequence[str], agent: TrainConfig) -> Command:
     )
 
 
-def _join_env_options(arguments: Sequence[str]) -> list[str]:
-    """Write ``--env.KEY VALUE`` and ``--env.KEY=VALUE`` as ``--env KEY=VALUE``."""
+def _join_env_options(arguments: Sequence[str], known: Collection[str] = ()) -> list[str]:
+    """Write ``--env.KEY VALUE`` and ``--env.KEY=VALUE`` as ``--env KEY=VALUE``.
+
+    Args:
+        arguments: words of the command line.
+        known: keys that are options of their own, and stay as they are.
+    """
     words: list[str] = []
     rest = iter(arguments)
     for word in rest:
         key, equals, value = word.removeprefix("--env.").partition("=")
-        if not word.startswith("--env."):
+        key = key.replace("-", "_")
+        if not word.startswith("--env.") or key in known:
             words.append(word)
         else:
             value = value if equals else next(rest, "")
-            words += ["--env", f"{key.replace('-', '_')}={value}"]
+            words += ["--env", f"{key}={value}"]
     return words

@@ -9,6 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.integrations.trainer import process_count
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
 from isaac_gymnasium.wrappers.tree import plain_tensors
 
@@ -28,6 +29,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
             self._return = torch.zeros(self.num_envs, device=self._device)
             self._length = torch.zeros_like(self._return)
         self._saved: dict[str, Tensor] | None = None
+        self._seed_shift = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -41,6 +43,10 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         """Goes back to a state from `get_state` in the next reset, in place of new episodes."""
         self._saved = state
 
+    def shift_seed(self, shift: int) -> None:
+        """Adds to the seeds of later resets: a resumed run shall not begin as the first did."""
+        self._seed_shift = shift
+
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
@@ -48,6 +54,8 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         saved, self._saved = self._saved, None
         if saved is not None:
             return self.set_state(saved), {}
+        if isinstance(seed, int):
+            seed += self._seed_shift
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
         with plain_tensors():
@@ -77,14 +85,22 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         self._length.masked_fill_(ended, 0.0)
 
     def fetch(self) -> dict[str, float]:
-        """The means since the last call, `nan` for episodes where none ended; then start anew."""
-        means = {name: total / self._episodes for name, total in self._episode_sums.items()}
-        means |= {name: total / self._steps for name, total in self._step_sums.items()}
+        """The means since the last call, `nan` for episodes where none ended; then start anew.
+
+        Over all processes where there are several; each of them calls it then.
+        """
+        steps = torch.full_like(self._episodes, self._steps)
+        sums = [self._episodes, steps, *self._episode_sums.values(), *self._step_sums.values()]
+        names = [*self._episode_sums, *self._step_sums]
+        total = torch.stack([value.float() for value in sums])
+        if process_count() > 1:
+            torch.distributed.all_reduce(total)
+        counts = [total[0]] * len(self._episode_sums) + [total[1]] * len(self._step_sums)
         self._clear()
-        if not means:
+        if not names:
             return {}
-        values = torch.stack([value.float() for value in means.values()]).tolist()
-        return dict(zip(means, values, strict=True))
+        means: list[float] = (total[2:] / torch.stack(counts)).tolist()
+        return dict(zip(names, means, strict=True))
 
     def _rows(self) -> dict[str, Tensor]:
         return {"return": self._return, "length": self._length}

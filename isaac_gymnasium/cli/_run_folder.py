@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -125,8 +126,14 @@ def create_run_folder(path: Path, config: dict[str, Any]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"the run folder {path} is not empty")
     path.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**config, "git": _git_state(), "versions": _versions()}, indent=2)
-    (path / "config.json").write_text(text + "\n")
+    write_config(path, {**config, "git": _git_state(), "versions": _versions()})
+
+
+def write_config(path: Path, config: dict[str, Any]) -> None:
+    """Replace the ``config.json`` of a run folder in one move."""
+    unfinished = path / "config.json.tmp"
+    unfinished.write_text(json.dumps(config, indent=2) + "\n")
+    os.replace(unfinished, path / "config.json")
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 
 from isaac_gymnasium.cli._environment import is_refusal
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.integrations.trainer import Trainer
+from isaac_gymnasium.integrations.trainer import Trainer, process_count, process_rank
 from isaac_gymnasium.integrations.trainers import find_trainer, load_trainer
 from isaac_gymnasium.presets.configs import TrainConfig
 
@@ -36,18 +36,22 @@ def find_trainer_class(library: str, algorithm: str) -> type[Trainer[Any]]:
     """The trainer.
 
     Raises:
-        UserError: there is no such library or algorithm, or it is not installed.
+        UserError: there is no such library or algorithm, it is not installed, or it cannot train
+            in several processes and there are several.
     """
     try:
-        return load_trainer(library, algorithm)
+        found = load_trainer(library, algorithm)
     except (ImportError, ValueError) as error:
         raise UserError(str(error)) from error
+    if process_count() > 1 and not found.distributed:
+        raise UserError(f"{algorithm} of {library} trains in one process, got {process_count()}")
+    return found
 
 
 def make_trainer(
     trainer: type[Trainer[Any]], env: VectorEnv[Any, Any, Any], config: TrainConfig
 ) -> Trainer[Any]:
-    """Construct a trainer, with torch, NumPy and `random` seeded.
+    """Construct a trainer, with torch, NumPy and `random` seeded, in each process differently.
 
     Raises:
         UserError: the settings make no sense for it.
@@ -57,7 +61,10 @@ def make_trainer(
     if env.device.type == "cpu" and max(config.hidden_sizes) <= _SMALL_LAYER:  # type: ignore[attr-defined]
         torch.set_num_threads(1)
     try:
-        return trainer(env, config)
+        made = trainer(env, config)
+        if process_rank():
+            seed_generators(config.seed + process_rank())
+        return made
     except ValueError as error:
         if not is_refusal(error):
             raise

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,16 +10,17 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from gymnasium.vector import VectorEnv
 
+from isaac_gymnasium.cli._checkpoint import NAME, restore
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._loop import train
+from isaac_gymnasium.cli._parameters import Parameters
+from isaac_gymnasium.cli._processes import is_first, join_processes
 from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.cli._run_folder import RunFolder, create_run_folder
 from isaac_gymnasium.cli._trainer import find_trainer_class, make_trainer
-from isaac_gymnasium.integrations.trainer import Trainer
 from isaac_gymnasium.presets.configs import SkrlPpoConfig, TrainConfig
 
 # Far from the training seeds, so that the evaluation starts where no training episode did.
@@ -47,41 +47,27 @@ class Train:
     """Physics engine: auto, or the name of one that is installed."""
     run_dir: Path | None = None
     """Folder of the run; runs/<ID>/<time>-seed<seed> by default."""
+    checkpoint_seconds: float = 60.0
+    """Seconds between two checkpoints; there is one at the end in any case."""
     wandb: str | None = None
     """Project of Weights & Biases to log to as well."""
     env: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
         tyro.conf.arg(metavar="KEY=VALUE ..."),
     ] = ()
-    """Arguments of the environment; also --env.KEY VALUE."""
+    """Arguments of the environment; --env.KEY VALUE for those listed below."""
+    parameters: Annotated[Parameters, tyro.conf.arg(name="env"), tyro.conf.FlagConversionOff] = (
+        field(default_factory=Parameters)
+    )
     agent: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=SkrlPpoConfig)
 
     def run(self) -> int:
         """Train, evaluate, print one line each."""
-        try:
-            self.agent.check()
-        except ValueError as error:
-            raise UserError(str(error)) from error
-        trainer_class = find_trainer_class(self.library, self.algorithm)
-        keywords = parse_keywords([word for words in self.env for word in words])
-        env = make_environment(
-            self.task,
-            num_envs=self.agent.num_envs,
-            device=self.device,
-            engine=self.engine,
-            keywords=keywords,
-        )
-        with closing(env):
-            recorder = RecordTraining(env)
-            trainer = make_trainer(trainer_class, recorder, self.agent)
-            path = self._run_path()
-            config = asdict(self)
-            del config["run_dir"]
-            create_run_folder(path, {**config, "env": keywords})
-            print(f"run folder: {path}")
-            with closing(RunFolder(path, wandb=self.wandb)) as run:
-                ended_by = train(trainer, recorder, run)
-            return report(trainer, env, path, ended_by)
+        settings = asdict(self)
+        del settings["run_dir"], settings["parameters"]
+        words = [word for words in self.env for word in words]
+        settings["env"] = self.parameters.changed() | parse_keywords(words)
+        return run_training(settings, self.agent, self._run_path())
 
     def _run_path(self) -> Path:
         if self.run_dir is not None:
@@ -90,22 +76,63 @@ class Train:
         return Path("runs") / self.task.rpartition(":")[2] / name
 
 
-def report(
-    trainer: Trainer[Any],
-    env: VectorEnv[Any, Any, Any],
+def run_training(
+    settings: dict[str, Any],
+    agent: TrainConfig,
     path: Path,
-    ended_by: signal.Signals | None,
+    *,
+    checkpoint: dict[str, Any] | None = None,
 ) -> int:
-    """Print how the training ended, with an evaluation if it did so by itself.
+    """Train and evaluate.
+
+    Args:
+        settings: what `config.json` holds of the options.
+        agent: the algorithm's settings.
+        path: the run folder, which must not exist yet for a new run.
+        checkpoint: where to go on from; None for a new run.
 
     Returns:
-        The exit status, 128 and the number of a signal that ended it.
+        The exit status: 0, or 128 and the number of the signal that ended the training.
+
+    Raises:
+        UserError: something that was asked for makes no sense.
     """
-    if ended_by is not None:
-        print(f"interrupted; checkpoint: {path / 'checkpoint.pt'}; isaac-gymnasium resume {path}")
-        return 128 + ended_by
-    seed = trainer.config.seed + EVALUATION_SEED_OFFSET
-    print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
+    try:
+        agent.check()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    with join_processes(settings["device"]) as device:
+        trainer_class = find_trainer_class(settings["library"], settings["algorithm"])
+        env = make_environment(
+            settings["task"],
+            num_envs=agent.num_envs,
+            device=device,
+            engine=settings["engine"],
+            keywords=settings["env"],
+        )
+        with closing(env):
+            recorder = RecordTraining(env)
+            trainer = make_trainer(trainer_class, recorder, agent)
+            if checkpoint is not None:
+                restore(checkpoint, trainer, recorder)
+            run = None
+            if is_first():
+                if checkpoint is None:
+                    create_run_folder(path, settings)
+                resume_at = None if checkpoint is None else trainer.timesteps
+                run = RunFolder(path, resume_at=resume_at, wandb=settings["wandb"])
+                print(f"run folder: {path}")
+            with closing(run) if run is not None else nullcontext():
+                ended_by = train(
+                    trainer, recorder, path, run, seconds=settings["checkpoint_seconds"]
+                )
+            if not is_first():
+                return 0
+            if ended_by is not None:
+                print(f"interrupted; checkpoint: {path / NAME}; isaac-gymnasium resume {path}")
+                return 128 + ended_by
+            seed = agent.seed + EVALUATION_SEED_OFFSET
+            print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
     return 0
 
 

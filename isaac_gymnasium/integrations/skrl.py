@@ -9,17 +9,46 @@ successor. ``TrueSuccessorMixin`` gives any skrl agent the true one instead::
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.distributed
 from gymnasium import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-try:
-    from skrl.envs.wrappers.torch import Wrapper
-    from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
 
-    from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
+@contextmanager
+def _in_our_process_group() -> Iterator[None]:
+    """Keeps skrl, as it is imported, from joining the processes of `torchrun` a second time.
+
+    It would do so with NCCL, whatever the device. Where there is a group already, it learns of it
+    afterwards.
+    """
+    size = os.environ.get("WORLD_SIZE")
+    if size is None or not torch.distributed.is_initialized():
+        yield
+        return
+    del os.environ["WORLD_SIZE"]
+    try:
+        yield
+    finally:
+        os.environ["WORLD_SIZE"] = size
+    from skrl import config
+
+    config.torch._rank = torch.distributed.get_rank()
+    config.torch._world_size = torch.distributed.get_world_size()
+    config.torch._is_distributed = config.torch._world_size > 1
+
+
+try:
+    with _in_our_process_group():
+        from skrl.envs.wrappers.torch import Wrapper
+        from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
+
+        from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
 except ImportError as error:
     raise ImportError(
         f"skrl is not usable here ({error}): pip install isaac-gymnasium[skrl]"

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isaac_gymnasium.graph import Graph
+from isaac_gymnasium.integrations.trainer import process_count
 
 __all__ = ["GraphedPPO", "Scaler"]
 
@@ -28,14 +29,35 @@ _LOSSES = ("Policy loss", "Value loss", "Entropy loss")
 
 
 class Scaler(RunningStandardScaler):
-    """skrl's running statistics in tensors that stay, so that a CUDA graph sees them change."""
+    """skrl's running statistics in tensors that stay, so that a CUDA graph sees them change.
 
-    def _parallel_variance(self, *batch: Any) -> None:
+    With several processes each batch is that of all of them together. skrl averages gradients over
+    processes but leaves each with statistics of its own: equal weights would then mean another
+    policy in each.
+    """
+
+    def _parallel_variance(self, mean: Tensor, var: Tensor, count: int) -> None:
         kept = dict(self.named_buffers())
+        batch = (mean, var, count) if process_count() == 1 else _of_all_processes(mean, var, count)
         super()._parallel_variance(*batch)
         for name, buffer in kept.items():
             buffer.copy_(getattr(self, name))
             setattr(self, name, buffer)
+
+
+def _of_all_processes(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance and number of the samples of all processes, from those of this one.
+
+    Variances are those of torch.var: sums of squared deviations over the number less 1.
+    """
+    mean, var = mean.double(), var.double()
+    squares = var * (count - 1) + mean.square() * count
+    sums = torch.stack((torch.full_like(mean, count), mean * count, squares))
+    torch.distributed.all_reduce(sums)
+    counts, total, squares = sums
+    mean = total / counts
+    var = (squares - total * mean) / (counts - 1)
+    return mean, var.clamp(min=0.0), counts.flatten()[0]
 
 
 class GraphedPPO(SkrlPPO):

@@ -20,6 +20,8 @@ __all__ = ["SkrlPpo"]
 class SkrlPpo(Trainer[SkrlPpoConfig]):
     """PPO of skrl; see `isaac_gymnasium.integrations.trainer.Trainer`."""
 
+    distributed = True
+
     def __init__(self, env: VectorEnv[Any, Any, Any], config: SkrlPpoConfig) -> None:
         super().__init__(env, config)
         self._env = SkrlWrapper(env)

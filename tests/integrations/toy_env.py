@@ -52,6 +52,16 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
     def state(self) -> torch.Tensor:
         return torch.cat([self._observe(), -self._observe()[:, :2]], 1)
 
+    def get_state(self) -> dict[str, torch.Tensor]:
+        state = {"position": self.position, "steps": self.steps}
+        return {**state, "generator": self.generator.get_state()}
+
+    def set_state(self, state: dict[str, torch.Tensor], mask: Any = None) -> torch.Tensor:
+        assert mask is None
+        self.position, self.steps = state["position"].clone(), state["steps"].clone()
+        self.generator.set_state(state["generator"])
+        return self._observe()
+
     def _start(self) -> torch.Tensor:
         return 2 * torch.rand(self.num_envs, generator=self.generator) - 1
 
