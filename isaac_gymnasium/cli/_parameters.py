@@ -70,9 +70,8 @@ def _kind(task: type[Task], item: Field[Any]) -> Any:
     if isinstance(item.default, tuple) and item.default:
         kinds = {type(value) for value in item.default}
         if kinds in ({int}, {float}, {str}, {int, float}):
-            return tuple[
-                tuple(float if kinds == {int, float} else k for k in map(type, item.default))
-            ]
+            same = float if float in kinds else kinds.pop()
+            return tuple.__class_getitem__((same,) * len(item.default))
     return None
 
 
