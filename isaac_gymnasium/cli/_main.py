@@ -18,6 +18,7 @@ from isaac_gymnasium.cli._parameters import Parameters, task_parameters
 from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
+from isaac_gymnasium.cli.export import Export
 from isaac_gymnasium.cli.list import List
 from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
@@ -25,7 +26,7 @@ from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Resume | Evaluate | Check | Benchmark
+Command = List | Train | Resume | Evaluate | Export | Check | Benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; those of this process by default.
 
     Returns:
-        The exit status: 0, 1 where `check` found a failure, 2 after a mistake of the user, 130 when
-        interrupted.
+        The exit status: 0, 1 where `check` found a failure, 2 after a mistake of the user, 128 and
+        the number of a signal that ended it.
     """
     # A console script, unlike `python -m`, does not find modules in the current directory.
     if os.getcwd() not in sys.path:
@@ -99,6 +100,7 @@ def _read(
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
         | Annotated[Resume, tyro.conf.subcommand("resume")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")],
         prog="isaac-gymnasium",

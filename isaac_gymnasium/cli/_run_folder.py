@@ -136,6 +136,25 @@ def write_config(path: Path, config: dict[str, Any]) -> None:
     os.replace(unfinished, path / "config.json")
 
 
+def find_run(name: str) -> Path:
+    """A run folder by its path, or the one in ``runs/<ID>`` with the latest checkpoint.
+
+    Args:
+        name: the folder, or an environment ID, with or without the ``module:`` in front.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    runs = Path("runs") / name.rpartition(":")[2]
+    checkpoints = sorted(runs.glob("*/checkpoint.pt"), key=lambda file: file.stat().st_mtime)
+    if not checkpoints:
+        raise UserError(f"there is neither a run folder {name} nor a run in {runs}")
+    return checkpoints[-1].parent
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The settings of a finished or interrupted run.
 

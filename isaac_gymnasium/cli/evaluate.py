@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
-from isaac_gymnasium.cli._checkpoint import read_checkpoint
-from isaac_gymnasium.cli._environment import make_environment, parse_keywords
+from isaac_gymnasium.cli._environment import parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._run_folder import read_config
-from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
+from isaac_gymnasium.cli._policy import trained_policy
+from isaac_gymnasium.cli._run_folder import find_run
 from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
 
 
@@ -22,8 +19,8 @@ from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
 class Evaluate:
     """Evaluate the policy of a run, without exploration, one episode in each environment."""
 
-    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
+    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run, or an environment ID for the latest one in runs/<ID>."""
     episodes: int = 256
     """Episodes, each in an environment of its own."""
     device: str = "auto"
@@ -42,20 +39,14 @@ class Evaluate:
         """Print the evaluation in one line."""
         if self.episodes < 1:
             raise UserError(f"--episodes must be at least 1, got {self.episodes}")
-        config = read_config(self.run_dir)
-        trainer_class = find_trainer_class(config["library"], config["algorithm"])
-        agent = find_config(config["library"], config["algorithm"]).from_dict(config["agent"])
-        keywords = parse_keywords([word for words in self.env for word in words])
-        env = make_environment(
-            config["task"],
+        with trained_policy(
+            find_run(self.run_dir),
             num_envs=self.episodes,
             device=self.device,
-            engine=config["engine"] if self.engine is None else self.engine,
-            keywords={**config["env"], **keywords},
-        )
-        with closing(env):
-            trainer = make_trainer(trainer_class, env, replace(agent, num_envs=self.episodes))
-            trainer.load_state_dict(read_checkpoint(self.run_dir)["trainer"])
-            seed = agent.seed + EVALUATION_SEED_OFFSET if self.seed is None else self.seed
-            print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
+            engine=self.engine,
+            keywords=parse_keywords([word for words in self.env for word in words]),
+        ) as trained:
+            own_seed = trained.agent.seed + EVALUATION_SEED_OFFSET
+            seed = own_seed if self.seed is None else self.seed
+            print(f"evaluation: {evaluate(trained.env, trained.policy, seed=seed)}")
         return 0

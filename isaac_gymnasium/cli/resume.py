@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from isaac_gymnasium.cli._checkpoint import read_checkpoint
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._run_folder import read_config, write_config
+from isaac_gymnasium.cli._run_folder import find_run, read_config, write_config
 from isaac_gymnasium.cli._trainer import find_config
 from isaac_gymnasium.cli.train import run_training
 
@@ -23,8 +22,8 @@ class Resume:
     environments' state are those of the checkpoint.
     """
 
-    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
+    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run, or an environment ID for the latest one in runs/<ID>."""
     timesteps: int | None = None
     """Environment steps of the whole training, if other than the run's, to train on."""
     device: str | None = None
@@ -32,19 +31,20 @@ class Resume:
 
     def run(self) -> int:
         """Train, evaluate, print one line each."""
-        settings = read_config(self.run_dir)
-        checkpoint = read_checkpoint(self.run_dir)
+        folder = find_run(self.run_dir)
+        settings = read_config(folder)
+        checkpoint = read_checkpoint(folder)
         agent = find_config(settings["library"], settings["algorithm"]).from_dict(settings["agent"])
         if self.timesteps is not None:
             agent = replace(agent, timesteps=self.timesteps)
         done = checkpoint["timesteps"]
         if done >= agent.timesteps:
             raise UserError(
-                f"{self.run_dir} has done {done} environment steps of {agent.timesteps}; "
+                f"{folder} has done {done} environment steps of {agent.timesteps}; "
                 "give --timesteps to train on"
             )
         if self.device is not None:
             settings["device"] = self.device
         # So that the next resume goes on to the same end.
-        write_config(self.run_dir, {**settings, "agent": asdict(agent)})
-        return run_training(settings, agent, self.run_dir, checkpoint=checkpoint)
+        write_config(folder, {**settings, "agent": asdict(agent)})
+        return run_training(settings, agent, folder, checkpoint=checkpoint)
