@@ -20,6 +20,7 @@ _OURS = {
     "IsaacFrankaCabinet-v0": "isaac_gymnasium.envs.franka_cabinet:FrankaCabinet",
     "IsaacFrankaCube-v0": "isaac_gymnasium.envs.franka_cube:FrankaCube",
     "IsaacFrankaPushCube-v0": "isaac_gymnasium.envs.franka_push_cube:FrankaPushCube",
+    "IsaacFrankaPushT-v0": "isaac_gymnasium.envs.franka_push_t:FrankaPushT",
     "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
     "IsaacFrankaStackCube-v0": "isaac_gymnasium.envs.franka_stack_cube:FrankaStackCube",
     "IsaacGo2-v0": "isaac_gymnasium.envs.go2:Go2",

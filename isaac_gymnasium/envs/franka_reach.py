@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
 
 HOME = (0.0, -0.569, 0.0, -2.81, 0.0, 3.037, 0.741)
-_GOAL_LOW = (0.35, -0.2, 0.15, -math.pi)
-_GOAL_HIGH = (0.65, 0.2, 0.5, math.pi)
+# Half a turn to both sides of the heading that joint 7 has in its middle, so that the quaternions
+# jump where the joint's range has its gap and nowhere else.
+_GOAL_LOW = (0.35, -0.2, 0.15, math.pi / 4 - math.pi)
+_GOAL_HIGH = (0.65, 0.2, 0.5, math.pi / 4 + math.pi)
 
 
 @dataclass(kw_only=True)

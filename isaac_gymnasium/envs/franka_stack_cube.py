@@ -40,7 +40,7 @@ class FrankaStackCube(Task):
     for hovering over the goal and 16 once for success, which ends the episode: hovering pays more.
     Here success pays most of all, at every step, and ends nothing. Also different on purpose: the
     cubes lie on the ground, success asks for a cube at rest, and actions are those of
-    `IsaacFrankaCube-v0`, 20 times a second.
+    `IsaacFrankaCube-v0`.
 
     ## Action Space
     `control_mode="ee"` (default): `Box(-1, 1, (7,))`. Translation of the point between the
@@ -81,7 +81,7 @@ class FrankaStackCube(Task):
 
     ## Episode End
     Terminates when a cube leaves a square of edge 1.2 m about (0.5, 0). Truncates after
-    `episode_length_s` (100 steps of 1/20 s). `info["success"]`: the red cube is on top (its centre
+    `episode_length_s` (300 steps of 1/60 s). `info["success"]`: the red cube is on top (its centre
     within 2 cm horizontally and 1 cm vertically of its place), released (d above 5 cm) and at rest
     (below 5 cm/s).
 
@@ -101,7 +101,6 @@ class FrankaStackCube(Task):
     middle: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
     episode_length_s: float = 5.0
-    decimation: int = 6
 
     control_mode: ControlMode = "ee"
     reward: Literal["staged", "isaacgymenvs"] = "staged"
