@@ -238,10 +238,12 @@ class FrankaPushT(Task):
 def _outline(spacing: float = 0.005) -> Tensor:
     """(P, 2) points, each for an equal area, that the block covers at its goal; m."""
     points = []
-    for x, y, width, height in _PARTS:
-        columns = (torch.arange(round(width / spacing)) + 0.5) * spacing - width / 2 + x
-        rows = (torch.arange(round(height / spacing)) + 0.5) * spacing - height / 2 + y
+    for a, b, width, height in _PARTS:
+        columns = (torch.arange(round(width / spacing)) + 0.5) * spacing - width / 2 + a
+        rows = (torch.arange(round(height / spacing)) + 0.5) * spacing - height / 2 + b
         points.append(torch.cartesian_prod(columns, rows))
-    x, y = torch.cat(points).unbind(-1)
+    along, across = torch.cat(points).unbind(-1)
     cosine, sine = math.cos(GOAL[2]), math.sin(GOAL[2])
-    return torch.stack((GOAL[0] + cosine * x - sine * y, GOAL[1] + sine * x + cosine * y), dim=-1)
+    x = GOAL[0] + cosine * along - sine * across
+    y = GOAL[1] + sine * along + cosine * across
+    return torch.stack((x, y), dim=-1)
