@@ -24,6 +24,7 @@ _OURS = {
     "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
     "IsaacFrankaStackCube-v0": "isaac_gymnasium.envs.franka_stack_cube:FrankaStackCube",
     "IsaacGo2-v0": "isaac_gymnasium.envs.go2:Go2",
+    "IsaacHumanoid-v0": "isaac_gymnasium.envs.humanoid:Humanoid",
     "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }
 

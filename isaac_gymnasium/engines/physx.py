@@ -233,8 +233,12 @@ class PhysxEngine(Engine):
         """
         from ovphysx.types import TensorType
 
-        from isaac_gymnasium.scene.builder import ENV_ROOT
+        from isaac_gymnasium.scene.builder import ENV_0, ENV_ROOT
 
+        if tensor_type.startswith("ARTICULATION"):
+            path = (self.scene.articulation_root(path) or f"{ENV_0}/{path}").removeprefix(
+                f"{ENV_0}/"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             binding = self._physx.create_tensor_binding(

@@ -245,7 +245,7 @@ class Scene:
         prims = iter(Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0)))
         for prim in prims:
             name = str(prim.GetPath()).removeprefix(f"{ENV_0}/")
-            if prim.HasAPI(UsdPhysics.ArticulationRootAPI):
+            if name and self.articulation_root(name):
                 robots.append(name)
                 prims.PruneChildren()
             elif prim.HasAPI(UsdPhysics.RigidBodyAPI):
@@ -253,6 +253,20 @@ class Scene:
                     rigid_bodies.append(name)
                 prims.PruneChildren()
         return robots, rigid_bodies
+
+    def articulation_root(self, name: str) -> str | None:
+        """Path of the prim that makes a robot of what a task added under this name.
+
+        It is the prim of that name or, for a floating robot, usually its root link; None where the
+        prim of that name is no robot.
+        """
+        prim = self.stage.GetPrimAtPath(f"{ENV_0}/{name}")
+        if not prim:
+            return None
+        for candidate in (prim, *prim.GetChildren()):
+            if candidate.HasAPI(UsdPhysics.ArticulationRootAPI):
+                return str(candidate.GetPath())
+        return None
 
     @property
     def num_bodies(self) -> int:

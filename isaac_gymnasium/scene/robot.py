@@ -32,10 +32,15 @@ def author_robot(
         orientation: xyzw.
         add_shapes: Adds shapes below a link's path.
     """
-    prim = stage.GetPrimAtPath(path)
-    UsdPhysics.ArticulationRootAPI.Apply(prim)
+    for name, pose in default_link_poses(robot, position, orientation).items():
+        xform = UsdGeom.Xform.Define(stage, f"{path}/{name}")
+        q = pose.ExtractRotation().GetQuat()
+        usd.set_pose(xform, tuple(pose.ExtractTranslation()), (*q.GetImaginary(), q.GetReal()))
+    # Left to itself, an engine roots a floating robot at the middle of the tree.
+    root = path if robot.fixed_base else f"{path}/{robot.links[0].name}"
+    UsdPhysics.ArticulationRootAPI.Apply(stage.GetPrimAtPath(root))
     usd.author_api(
-        prim,
+        stage.GetPrimAtPath(root),
         "PhysxArticulationAPI",
         {
             "physxArticulation:enabledSelfCollisions": (_TYPES.Bool, robot.self_collisions),
@@ -51,10 +56,6 @@ def author_robot(
             "physxArticulation:stabilizationThreshold": (_TYPES.Float, 0.0),
         },
     )
-    for name, pose in default_link_poses(robot, position, orientation).items():
-        xform = UsdGeom.Xform.Define(stage, f"{path}/{name}")
-        q = pose.ExtractRotation().GetQuat()
-        usd.set_pose(xform, tuple(pose.ExtractTranslation()), (*q.GetImaginary(), q.GetReal()))
     for link in robot.links:
         link_path = f"{path}/{link.name}"
         link_prim = stage.GetPrimAtPath(link_path)

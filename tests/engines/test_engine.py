@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,3 +276,46 @@ def test_a_restart_keeps_handles_and_properties_and_forgets_the_rest(device: tor
     torch.testing.assert_close(contacts.matrix[:, 0, 0, 2].cpu(), weight, rtol=0.01, atol=0.0)
     torch.testing.assert_close(cube.get_property("mass").flatten(), torch.full((N,), 0.3))
     engine.close()
+
+
+def test_a_floating_robot_is_rooted_at_its_first_link_wherever_that_is_in_the_tree(
+    engine_name: str, device: torch.device
+) -> None:
+    names = ("tip", "second", "third", "fourth", "fifth")
+    inertial = box_inertial(1.0, (0.1, 0.1, 0.1))
+    chain = Robot(
+        links=tuple(Link(name=name, inertial=inertial) for name in names),
+        joints=tuple(
+            Joint(
+                name=f"{child}_joint",
+                kind="revolute",
+                parent=parent,
+                child=child,
+                position=(0.2, 0.0, 0.0),
+            )
+            for parent, child in itertools.pairwise(names)
+        ),
+        fixed_base=False,
+    )
+    scene = Scene(env_spacing=3.0)
+    scene.add_robot("Chain", chain, position=(0.0, 0.0, 2.0))
+    assert scene.bodies() == (["Chain"], [])
+    engine = load_engine(engine_name)(scene, N, 1 / 120, device)
+    try:
+        robot = engine.articulation("Chain")
+        assert robot.link_names == list(names)
+        assert not robot.fixed_base
+        pose = robot.root_pose.clone()
+        torch.testing.assert_close(
+            pose[:, :3] - engine.env_origins,
+            torch.tensor((0.0, 0.0, 2.0), device=device).expand(N, 3),
+        )
+        pose[:, 2] = 5.0
+        robot.write_root_state(pose, torch.zeros_like(robot.root_vel))
+        torch.testing.assert_close(robot.link_pose[:, 0], pose)
+        out = robot.link_pose[:, -1, :3] - pose[:, :3]
+        torch.testing.assert_close(
+            out, torch.tensor((0.8, 0.0, 0.0), device=device).expand(N, 3), atol=1e-5, rtol=0.0
+        )
+    finally:
+        engine.close()

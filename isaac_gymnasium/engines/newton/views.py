@@ -85,14 +85,12 @@ class NewtonArticulation(_NewtonBody, Articulation):
     """A robot."""
 
     def __init__(self, engine: NewtonEngine, name: str) -> None:
-        from pxr import UsdPhysics
-
         super().__init__(engine, name)
         path = engine.path(name)
-        prim = engine.scene.stage.GetPrimAtPath(path)
-        if not prim.HasAPI(UsdPhysics.ArticulationRootAPI):
+        rooted_at = engine.scene.articulation_root(name)
+        if rooted_at is None:
             raise EngineError(f"{path}: no articulation here. {engine.holds()}")
-        self.layout = layout = engine.world.articulation(path)
+        self.layout = layout = engine.world.articulation(rooted_at)
         self.dof_names, self.link_names = layout.dof_names, layout.link_names
         self.fixed_base = layout.root is None
         if not self.dof_names:
