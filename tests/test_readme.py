@@ -159,7 +159,8 @@ def test_the_table_of_environments_is_true(id: str) -> None:
     for cell, space in zip(
         row.groups(), (task.action_space(), task.observation_space()), strict=True
     ):
-        assert cell.strip().startswith(f"`Box({', '.join(map(str, space.shape or ()))})`")
+        shape = f"({', '.join(map(str, space.shape))})" if space.shape else ""
+        assert cell.strip().startswith(f"`{type(space).__name__}{shape}`")
 
 
 @pytest.mark.parametrize("page", PAGES)

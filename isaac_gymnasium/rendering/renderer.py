@@ -216,8 +216,6 @@ class Renderer:
         """
         wp, kernels, shapes = self._wp, self._kernels, self._shapes
         count, lens = len(cameras), images.lens
-        if samples > 1 and images.outputs != ("rgb",):
-            raise ValueError("several samples a pixel make sense for rgb alone")
         zeros = torch.zeros(len(poses), 3, device=self.device) if offsets is None else offsets
         still = zeros if world_offsets is None else world_offsets
         frames = torch.zeros(len(poses), len(self.bodies) + 1, 7, device=self.device)
@@ -278,13 +276,15 @@ class Renderer:
             )
 
         lines = count * lens.height
-        parts = 1 if self.device.type == "cuda" else min(torch.get_num_threads(), lines)
-        if parts == 1:
+        if self.device.type == "cuda":
             cast(0, lines)
             return
-        # Warp runs a launch on the CPU in one thread.
+        # Warp runs a launch on the CPU in one thread. More parts than threads even out the load.
+        threads = torch.get_num_threads()
+        parts = min(lines, 1 if threads == 1 else 8 * threads)
         cuts = [lines * k // parts for k in range(parts + 1)]
-        list(_threads().map(cast, cuts[:-1], [b - a for a, b in itertools.pairwise(cuts)]))
+        sizes = [end - begin for begin, end in itertools.pairwise(cuts)]
+        list(_pool(threads).map(cast, cuts[:-1], sizes))
 
     def _stream(self) -> Any:
         """The stream that torch uses now, so that neither has to wait for the other."""
@@ -314,5 +314,5 @@ class Renderer:
 
 
 @functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="isaac_gymnasium_rays")
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="isaac_gymnasium_rays")
