@@ -25,7 +25,7 @@ class HostCopy:
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[np.ndarray]:
         """Copies tensors of any shapes and dtypes, and returns them in their order."""
-        if self._device.type != "cuda":
+        if self._device.type != "cuda" or not tensors:
             return [tensor.detach().numpy().copy() for tensor in tensors]
         # The widest first, so that each starts at a multiple of its own item size.
         order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())

@@ -121,6 +121,7 @@ class Sb3VecEnv(VecEnv):
             (torch.device(layer.device) for layer in _layers(env) if hasattr(layer, "device")),
             torch.device("cpu"),
         )
+        self._seed: int | None = None
         self._monitor = monitor
         self._max_images = max_images
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -165,9 +166,8 @@ class Sb3VecEnv(VecEnv):
 
     def reset_tensors(self) -> Any:
         """Resets with the seeds and options that wait for it, and returns the observations."""
-        seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         options = self._options[0] or None
-        obs, info = self.env.reset(seed=seeds, options=options)
+        obs, info = self.env.reset(seed=self._seed, options=options)
         for path, leaf in named_leaves(obs, "observation"):
             if not isinstance(leaf, Tensor):
                 raise TypeError(
@@ -180,6 +180,7 @@ class Sb3VecEnv(VecEnv):
                 self._totals.zero_()
             else:
                 self._totals.masked_fill_(torch.as_tensor(mask).to(self.device), 0.0)
+        self._seed = None
         self._reset_seeds()
         self._reset_options()
         self.pending = None
@@ -317,6 +318,20 @@ class Sb3VecEnv(VecEnv):
     def close(self) -> None:
         """Closes the environments."""
         self.env.close()
+
+    def seed(self, seed: int | None = None) -> list[int]:
+        """Sets the seed of the next reset.
+
+        Args:
+            seed: As `env.reset(seed=...)` takes it, which gives every environment a random stream
+                of its own; None draws one from NumPy's generator.
+
+        Returns:
+            N seeds, as gymnasium counts them: `seed + k` for environment k.
+        """
+        seeds: list[int] = list(super().seed(seed))
+        self._seed = seeds[0]
+        return seeds
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset, which all environments share.

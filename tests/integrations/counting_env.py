@@ -83,7 +83,7 @@ class CountingEnv(VectorEnv[Any, Any, Tensor]):
         self.resets.append((seed, options))
         mask = (options or {}).get("reset_mask", torch.ones_like(self.index, dtype=torch.bool))
         if seed is not None:
-            self.seeds = torch.tensor(seed, device=self.device)
+            self.seeds = seed + self.index
         self.episode, self.t = self.episode + mask, torch.where(mask, 0, self.t)
         return self.observe(), self.extras()
 

@@ -193,7 +193,7 @@ class TestReset:
         obs = venv.reset()
         np.testing.assert_array_equal(obs[:, 3], [7, 8, 9, 10, 11])
         venv.reset()
-        assert [seed for seed, _ in venv.env.resets] == [[7, 8, 9, 10, 11], None]
+        assert [seed for seed, _ in venv.env.resets] == [7, None]
 
     def test_options_are_used_once_and_copied(self):
         venv = make()

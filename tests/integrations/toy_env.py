@@ -70,7 +70,7 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         self.seeds.append(seed)
         if seed is not None:
-            self.generator.manual_seed(seed if isinstance(seed, int) else seed[0])
+            self.generator.manual_seed(seed)
         self.position = self._start()
         self.steps = self.index % 3
         return self._observe(), {"success": self.position.abs() < 0.1}
