@@ -127,7 +127,27 @@ class RandomStreams:
             self._step = torch.zeros_like(self.seed)
             self._key = _halves(self.seed.unsqueeze(0))  # views: they follow ``seed``
         self._block = 0
+        self._trunk: RandomStreams | None = None
+        self._offset = 0
         _constants(self.seed.device, 10)  # before any capture
+
+    def branch(self, number: int) -> RandomStreams:
+        """Streams of the same seeds and episodes with other numbers, for another purpose.
+
+        They follow these wherever their seeds, streams and episodes are set, from ``begin`` on.
+
+        Args:
+            number: In [1, 256); tells the branches apart.
+
+        Raises:
+            ValueError: ``number`` is out of range.
+        """
+        if not 1 <= number < 256:
+            raise ValueError(f"number must be in [1, 256), got {number}")
+        other = RandomStreams(len(self.seed), self.seed.device)
+        other.seed, other.episode, other._key = self.seed, self.episode, self._key
+        other._trunk, other._offset = self, number << 24
+        return other
 
     def reseed(self, seeds: torch.Tensor, mask: torch.Tensor) -> None:
         """Give the environments in ``mask`` (N,) bool new ``seeds`` (N,) int64 and episode 0.
@@ -163,6 +183,8 @@ class RandomStreams:
         else:
             self._check("step", step, torch.int64)
             self._step.copy_(step)
+        if self._trunk is not None:
+            torch.add(self._trunk.stream, self._offset, out=self.stream)
         self._block = 0
 
     def bits(self, count: int) -> torch.Tensor:

@@ -25,6 +25,7 @@ _ORIGIN = "env_origins"
 
 def get_state(env: IsaacVectorEnv) -> State:
     """Copies of every row; see `IsaacVectorEnv.get_state`."""
+    env.randomization.flush()
     state = {_ORIGIN: env.engine.env_origins.clone()}
     state |= {key: tensor.clone() for key, tensor in _buffers(env)}
     bodies = list(_quantities(env.engine))
@@ -71,6 +72,7 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
         if quantity in ("pose", "root_pose"):
             values = torch.cat((values[:, :3] + shift, values[:, 3:]), dim=-1)
         body._set(quantity, values.contiguous(), mask)
+    env.randomization.restored(mask)
 
 
 def _column(mask: Tensor, like: Tensor) -> Tensor:
@@ -94,6 +96,8 @@ def _buffers(env: IsaacVectorEnv) -> Iterator[tuple[str, Tensor]]:
     yield "ended", env._ended
     for name in ("seed", "stream", "episode"):
         yield f"random/{name}", getattr(env.rng, name)
+    for name, tensor in env.randomization.buffers():
+        yield f"randomization/{name}", tensor
     owners = {"task": env.task} | {
         f"task.{name}": value
         for name, value in vars(env.task).items()

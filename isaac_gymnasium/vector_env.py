@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -23,6 +23,7 @@ from isaac_gymnasium.outputs import (
     check_terminations,
 )
 from isaac_gymnasium.random import RandomStreams
+from isaac_gymnasium.randomization import Randomization, Randomizer, resolve
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
@@ -50,12 +51,15 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         render_size: Width and height of a frame, pixels.
         cuda_graphs: On a GPU, record a step as CUDA graphs: the whole of it where the engine can be
             captured, otherwise the task's part.
+        randomization: What differs between environments: `"none"`, `"default"` for what suits the
+            robots and bodies of the scene, a dict of terms, or a `Randomization`.
         **kwargs: Fields of the task.
 
     Attributes:
         task: The task, with its parameters and handles.
         device: Where all tensors live.
         autoreset_mode: A `gymnasium.vector.AutoresetMode`.
+        randomization: The `Randomizer`: present values, and ranges to be moved.
 
     Raises:
         TypeError: If a keyword is no field of the task; the message lists those there are.
@@ -79,6 +83,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         render_mode: str | None = None,
         render_size: tuple[int, int] = (640, 480),
         cuda_graphs: bool = True,
+        randomization: str | Mapping[str, Any] | Randomization = "none",
         **kwargs: Any,
     ) -> None:
         num_envs = _positive_int("num_envs", num_envs)
@@ -108,9 +113,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._observation_space: gym.Space[Any] | None = None
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.state_space = self.task.state_space()
-        self._start(engine)
+        self._start(engine, randomization)
 
-    def _start(self, engine: str) -> None:
+    def _start(self, engine: str, randomization: str | Mapping[str, Any] | Randomization) -> None:
         engine_class = load_engine(engine)
         engine_class.prepare()
         # The scene builder imports USD, which an engine may have to bring itself.
@@ -119,6 +124,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         task = self.task
         scene = Scene(env_spacing=task.env_spacing, settings=task.physics_settings())
         task.set_up_scene(scene)
+        plan = resolve(randomization, scene)
         with _stepping():
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
             try:
@@ -132,6 +138,15 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
                 task.post_reset()
+                self.randomization = Randomizer(
+                    plan,
+                    self.engine,
+                    self.rng,
+                    self.episode_length,
+                    self.single_observation_space,
+                    self._actions[0].numel(),
+                    task.step_dt,
+                )
                 if self.render_mode is not None:
                     self._frame_maker = self._make_frame_maker()
                 self._act = self._segment(self._act_now)
@@ -201,9 +216,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._require_open()
         mask = self._reset_mask(options)
         with _stepping():
-            if self._seed(seed, mask) and self.engine.has_history and self.engine.step_count:
-                self.engine.restart()
+            if self._seed(seed, mask):
+                self.randomization.restart()
+                if self.engine.has_history and self.engine.step_count:
+                    self.engine.restart()
             self._begin_episodes(mask)
+            self.randomization.flush()
             if options and options.get("stagger"):
                 lengths = self.rng.integers(0, self.max_episode_steps)
                 self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
@@ -212,7 +230,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             check_observations(self.task, self.single_observation_space, obs)
             check_extras(self.task, extras)
             check_states(self.task, self.state_space, self.task.get_states())
-            return _clone(obs), _clone(extras)
+            info = _clone(extras)
+            if self.randomization.plan.in_info:
+                info["randomization"] = self.randomization.values
+            return _clone(self.randomization.observe(obs)), info
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -235,10 +256,13 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self._take_actions(actions)
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 self._refuse_ended()
+            self.randomization.tick()
             result = _clone(self._advance())
 
             log = {f"reward/{name}": mean for name, mean in result["log"].items()}
             info: dict[str, Any] = {**result["extras"], "log": log}
+            if self.randomization.plan.in_info:
+                info["randomization"] = self.randomization.values
             if self.autoreset_mode == AutoresetMode.SAME_STEP:
                 info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
                 if self.state_space is not None:
@@ -349,7 +373,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         with _stepping():
             set_state(self, state, rows)
             self._has_reset = True
-            observation: Observation = _clone(self.task.get_observations())
+            observation: Observation = _clone(self._observations())
             return observation
 
     def fork(self, source: int, mask: Tensor | np.ndarray | None = None) -> Observation:
@@ -449,9 +473,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _act_now(self) -> None:
         """Hands the actions to the task."""
+        self.randomization.disturb_actions(self._actions)
         torch.clamp(self._actions, self._action_low, self._action_high, out=self._actions)
         if self.autoreset_mode == AutoresetMode.NEXT_STEP:
             self._actions.masked_fill_(self._ended.unsqueeze(-1), 0.0)
+        self.randomization.delay_actions(self._actions)
         self.task.pre_physics_step(self._actions)
 
     def _judge_now(self) -> dict[str, Any]:
@@ -485,8 +511,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             step["log"][name] = term.mean()
         step |= {"reward": reward, "terminated": terminated, "truncated": truncated}
         self._ended.copy_(terminated | truncated)
+        self.randomization.episodes_ended(self._ended, task.get_extras)
         if mode == AutoresetMode.SAME_STEP:
-            step |= {"final_obs": task.get_observations(), "final_info": task.get_extras()}
+            step |= {"final_obs": self._observations(), "final_info": task.get_extras()}
             if self.state_space is not None:
                 step["final_state"] = task.get_states()
             step = _clone(step)
@@ -507,10 +534,16 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.episode_length.masked_fill_(mask, 0)
         self._ended.masked_fill_(mask, False)
         self.task.reset_envs(mask, self.rng)
+        self.randomization.begin(mask)
+
+    def _observations(self) -> Observation:
+        """What the environments see: what the task returns, with noise."""
+        observations: Observation = self.randomization.observe(self.task.get_observations())
+        return observations
 
     def _observe_now(self) -> dict[str, Any]:
         """Observations and extras of the state that the next step starts from."""
-        return {"obs": self.task.get_observations(), "extras": self.task.get_extras()}
+        return {"obs": self._observations(), "extras": self.task.get_extras()}
 
     # ------------------------------------------------------------------ the parts of a reset
 

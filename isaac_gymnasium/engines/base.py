@@ -198,6 +198,14 @@ class Engine(abc.ABC):
 
     # ------------------------------------------------------------------ time
 
+    def set_gravity(self, gravity: Tensor, mask: Tensor | None = None) -> None:
+        """Sets the acceleration along world z, (N,) m/s^2, where each environment has its own.
+
+        Raises:
+            EngineError: If this engine has one gravity for all environments.
+        """
+        raise EngineError(f"engine {self.name!r} has one gravity for all environments")
+
     def step(self, substeps: int = 1) -> None:
         """Advances all environments by `substeps * dt` seconds."""
         if self.closed:
@@ -518,6 +526,7 @@ class Articulation(Body):
         dof_limits: (D, 2) lower and upper joint positions, rad or m.
         effort_limits: (D,) largest drive effort, N m or N.
         velocity_limits: (D,) rad/s or m/s.
+        effort_scale: (N, D) what efforts are multiplied by, or None; weak motors have less than 1.
     """
 
     STATE = frozenset({"root_pose", "root_vel", "dof_pos", "dof_vel"})
@@ -528,6 +537,7 @@ class Articulation(Body):
     dof_limits: Tensor
     effort_limits: Tensor
     velocity_limits: Tensor
+    effort_scale: Tensor | None = None
 
     @property
     def num_dofs(self) -> int:
@@ -618,6 +628,8 @@ class Articulation(Body):
 
     def set_dof_efforts(self, efforts: Tensor, mask: Tensor | None = None) -> None:
         """Sets joint efforts, (N, D) in N m or N, applied beside the drives until set again."""
+        if self.effort_scale is not None:
+            efforts = efforts * self.effort_scale
         self._set("dof_efforts", efforts, mask)
 
     def write_dof_state(self, pos: Tensor, vel: Tensor, mask: Tensor | None = None) -> None:

@@ -89,6 +89,7 @@ def ant() -> Robot:
         )
         joints += [hip, ankle]
     return Robot(
+        model="ant",
         links=tuple(links),
         joints=tuple(joints),
         fixed_base=False,

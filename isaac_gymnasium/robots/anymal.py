@@ -168,6 +168,7 @@ def anymal_c() -> Robot:
             )
         )
     return Robot(
+        model="anymal",
         links=tuple(links),
         joints=tuple(joints),
         fixed_base=False,

@@ -23,6 +23,7 @@ _STEEL = (0.30, 0.31, 0.34)
 def cartpole() -> Robot:
     """Degrees of freedom: `slider_to_cart` (m, along y) and `cart_to_pole` (rad, about x)."""
     return Robot(
+        model="cartpole",
         position_iterations=4,
         velocity_iterations=0,
         links=(

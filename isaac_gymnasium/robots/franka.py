@@ -234,6 +234,7 @@ def franka(
             )
         )
     return Robot(
+        model="franka",
         links=tuple(links),
         joints=tuple(joints),
         disable_gravity=gravity_compensation,

@@ -137,6 +137,7 @@ def go2() -> Robot:
             ),
         ]
     return Robot(
+        model="go2",
         links=tuple(links),
         joints=tuple(joints),
         fixed_base=False,

@@ -52,6 +52,7 @@ class Scene:
 
     Attributes:
         stage: The USD stage (Z up, metres), open for anything this class does not offer.
+        robots: What `add_robot` was given, by name.
         num_bodies: Rigid bodies and robot links in one environment so far.
     """
 
@@ -61,6 +62,7 @@ class Scene:
         self.env_spacing = env_spacing
         self.settings = settings or PhysicsSettings()
         self.stage: Usd.Stage = Usd.Stage.CreateInMemory()
+        self.robots: dict[str, Robot] = {}
         self._materials: dict[Material, UsdShade.Material] = {}
         UsdGeom.SetStageUpAxis(self.stage, UsdGeom.Tokens.z)
         UsdGeom.SetStageMetersPerUnit(self.stage, 1.0)
@@ -189,6 +191,7 @@ class Scene:
         """
         with self._adding(name, ORIGIN, IDENTITY) as path:
             author_robot(self.stage, path, robot, position, orientation, self._add_shapes)
+        self.robots[name] = robot
         return path
 
     def add_usd(

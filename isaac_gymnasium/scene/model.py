@@ -237,6 +237,7 @@ class Robot:
         position_iterations: Solver iterations on positions.
         velocity_iterations: Solver iterations on velocities.
         max_depenetration_velocity: Fastest push out of a penetration, m/s.
+        model: What it is a model of, such as `"franka"`; `randomization.presets` goes by it.
     """
 
     links: tuple[Link, ...]
@@ -247,6 +248,7 @@ class Robot:
     position_iterations: int = 8
     velocity_iterations: int = 1
     max_depenetration_velocity: float = 5.0
+    model: str = ""
     by_child: dict[str, Joint] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

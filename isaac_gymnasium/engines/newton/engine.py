@@ -297,6 +297,12 @@ class NewtonEngine(Engine):
         names = [c.GetName() for c in self.scene.stage.GetPrimAtPath(ENV_0).GetChildren()]
         return f"The environment holds: {', '.join(names)}"
 
+    def set_gravity(self, gravity: Tensor, mask: Tensor | None = None) -> None:
+        own: Tensor = self._wp.to_torch(self.model.gravity)[: self.num_envs, 2]
+        values = gravity.to(own.device, torch.float32)
+        own.copy_(values if mask is None else torch.where(mask.to(own.device), values, own))
+        self.notify("MODEL_PROPERTIES")
+
     def notify(self, flags: str) -> None:
         """Tells the solver that properties have changed."""
         with self._on_torch_stream():
