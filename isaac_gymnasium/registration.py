@@ -12,6 +12,7 @@ from isaac_gymnasium.presets import add_preset
 from isaac_gymnasium.task import Task, find_task
 
 _OURS = {
+    "IsaacAllegroHand-v0": "isaac_gymnasium.envs.allegro_hand:AllegroHand",
     "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
     "IsaacAnymal-v0": "isaac_gymnasium.envs.anymal:Anymal",
     "IsaacBallBalance-v0": "isaac_gymnasium.envs.ball_balance:BallBalance",
