@@ -16,7 +16,7 @@ from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
 from isaac_gymnasium.integrations.skrl_agent import Scaler
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
 
-__all__ = ["make_ppo"]
+__all__ = ["make_ppo", "mlp"]
 
 
 def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
@@ -88,7 +88,8 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     return agent
 
 
-def _mlp(*sizes: int) -> nn.Sequential:
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers, each followed by ELU."""
     layers = [module for pair in pairwise(sizes) for module in (nn.Linear(*pair), nn.ELU())]
     return nn.Sequential(*layers)
 
@@ -108,7 +109,7 @@ class _Policy(GaussianMixin, Model):
     def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
-        self.hidden = _mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
         self.mean = _mean_layer(config.hidden_sizes[-1], self.num_actions)
         self.log_std = nn.Parameter(torch.full((self.num_actions,), config.initial_log_std))
 
@@ -126,7 +127,7 @@ class _Value(DeterministicMixin, Model):
         DeterministicMixin.__init__(self)
         self.key = "observations" if self.state_space is None else "states"
         inputs = self.num_observations if self.state_space is None else self.num_states
-        self.hidden = _mlp(inputs, *config.hidden_sizes)
+        self.hidden = mlp(inputs, *config.hidden_sizes)
         self.value = nn.Linear(config.hidden_sizes[-1], 1)
 
     def compute(
@@ -142,7 +143,7 @@ class _SharedActorCritic(GaussianMixin, DeterministicMixin, Model):
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
         DeterministicMixin.__init__(self)
-        self.hidden = _mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
         self.mean = _mean_layer(config.hidden_sizes[-1], self.num_actions)
         self.value = nn.Linear(config.hidden_sizes[-1], 1)
         self.log_std = nn.Parameter(torch.full((self.num_actions,), config.initial_log_std))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
 from isaac_gymnasium.integrations.skrl import SkrlWrapper
+from isaac_gymnasium.integrations.skrl_off_policy import make_memory, make_sac, make_td3
 from isaac_gymnasium.integrations.skrl_ppo import make_ppo
 from isaac_gymnasium.integrations.trainer import OnUpdate, Policy, Trainer, process_count
-from isaac_gymnasium.presets.configs import SkrlPpoConfig
+from isaac_gymnasium.presets.configs import OffPolicyConfig, SacConfig, SkrlPpoConfig, Td3Config
 
-__all__ = ["SkrlPpo"]
+__all__ = ["SkrlPpo", "SkrlSac", "SkrlTd3"]
+
+OffPolicyT = TypeVar("OffPolicyT", bound=OffPolicyConfig)
 
 
 class SkrlPpo(Trainer[SkrlPpoConfig]):
@@ -82,6 +85,138 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
             std=scaler.running_variance.float().sqrt() + scaler.epsilon,
             clip=scaler.clip_threshold,
         )
+
+
+class _OffPolicy(Trainer[OffPolicyT]):
+    """What SAC and TD3 share: the loop around a replay memory."""
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], config: OffPolicyT) -> None:
+        super().__init__(env, config)
+        self._env = SkrlWrapper(env)
+        self.agent = self._make()
+        self._saved_memory: dict[str, Any] | None = None
+
+    def _make(self) -> Any:
+        """The agent."""
+        raise NotImplementedError
+
+    def learn(self, on_update: OnUpdate) -> None:
+        """Trains; see `Trainer.learn`."""
+        agent, env, config = self.agent, self._env, self.config
+        self._make_memory()
+        agent.enable_training_mode(True)
+        observations, _ = env.reset(seed=self.environment_seed)
+        states = env.state()
+        total = -(-config.timesteps // env.num_envs)
+        go_on = True
+        while go_on and self.timesteps < config.timesteps:
+            for position in range(config.report_every):
+                number = self.timesteps // env.num_envs
+                step = {"timestep": number, "timesteps": total}
+                with torch.no_grad():
+                    if self.timesteps < config.learning_starts:
+                        actions = self._random_actions()
+                    else:
+                        actions, _ = agent.act(observations, states, **step)
+                    successors, rewards, terminated, truncated, info = env.step(actions)
+                    next_states = env.state()
+                    agent.record_transition(
+                        observations=observations,
+                        states=states,
+                        actions=actions,
+                        rewards=rewards,
+                        next_observations=successors,
+                        next_states=next_states,
+                        terminated=terminated,
+                        truncated=truncated,
+                        infos=info,
+                        **step,
+                    )
+                observations, states = successors, next_states
+                self.timesteps += env.num_envs
+                enough = len(agent.memory) >= min(config.learning_starts, config.buffer_size)
+                if enough and number % config.update_every == 0:
+                    last = position + config.update_every >= config.report_every
+                    agent.update(**step, report=last)
+                if self.timesteps >= config.timesteps:
+                    break
+            go_on = on_update(_metrics(agent))
+
+    def _make_memory(self) -> None:
+        agent = self.agent
+        updates = getattr(agent, "_update_counter", None)
+        if agent.memory is None:
+            agent.memory = make_memory(self._env, self.config)
+            agent.init()
+        if updates is not None:
+            agent._update_counter = updates
+        if self._saved_memory is not None:
+            agent.memory.load_state_dict(self._saved_memory)
+            self._saved_memory = None
+
+    def _random_actions(self) -> torch.Tensor:
+        space: Any = self.env.single_action_space
+        low, high = (
+            torch.as_tensor(side, device=self._env.device) for side in (space.low, space.high)
+        )
+        return low + (high - low) * torch.rand(
+            self._env.num_envs, len(low), device=self._env.device
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimisers, statistics, counters; the replay memory if it is asked for."""
+        agent = self.agent
+        state = {name: part.state_dict() for name, part in agent.checkpoint_modules.items()}
+        state["timesteps"] = self.timesteps
+        for name in ("log_entropy_coefficient", "_entropy_coefficient", "_update_counter"):
+            value = getattr(agent, name, None)
+            if value is not None:
+                state[name] = value.detach() if isinstance(value, torch.Tensor) else value
+        if self.config.checkpoint_buffer and agent.memory is not None:
+            state["memory"] = agent.memory.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `state_dict` returned."""
+        agent = self.agent
+        for name, part in agent.checkpoint_modules.items():
+            part.load_state_dict(state[name])
+        self.timesteps = int(state["timesteps"])
+        if "log_entropy_coefficient" in state:
+            with torch.no_grad():
+                agent.log_entropy_coefficient.copy_(state["log_entropy_coefficient"])
+        for name in ("_entropy_coefficient", "_update_counter"):
+            if name in state:
+                value = state[name]
+                moved = value.to(agent.device) if isinstance(value, torch.Tensor) else value
+                setattr(agent, name, moved)
+        self._saved_memory = state.get("memory")
+
+    def policy(self) -> nn.Module:
+        """Actions without noise; see `Trainer.policy`."""
+        model, scaler = self.agent.policy, self.agent._observation_preprocessor
+        return Policy(
+            nn.Sequential(model.hidden, model.mean),
+            self.env.single_action_space,
+            mean=scaler.running_mean,
+            std=scaler.running_variance.float().sqrt() + scaler.epsilon,
+            clip=scaler.clip_threshold,
+            squash=True,
+        )
+
+
+class SkrlSac(_OffPolicy[SacConfig]):
+    """SAC of skrl; see `isaac_gymnasium.integrations.trainer.Trainer`."""
+
+    def _make(self) -> Any:
+        return make_sac(self._env, self.config)
+
+
+class SkrlTd3(_OffPolicy[Td3Config]):
+    """TD3 of skrl; see `isaac_gymnasium.integrations.trainer.Trainer`."""
+
+    def _make(self) -> Any:
+        return make_td3(self._env, self.config)
 
 
 _METRICS = {

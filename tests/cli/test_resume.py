@@ -107,9 +107,16 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(user_directory):
     assert json.loads(Path("killed/config.json").read_text())["agent"]["timesteps"] == end
 
 
-@pytest.mark.parametrize("algorithm", ["ppo"])
-def test_resuming_continues_everything(algorithm, monkeypatch):
-    words = ["train", "toy_env:Toy-v0", *SMALL, "--timesteps", "480"]
+OFF_POLICY = ["--num-envs", "8", "--report-every", "10", "--hidden-sizes", "8"]
+OFF_POLICY += ["--learning-starts", "40", "--batch-size", "16", "--gradient-steps", "1"]
+OFF_POLICY += ["--buffer-size", "160", "--checkpoint-buffer", "--checkpoint-seconds", "0"]
+
+
+@pytest.mark.parametrize(
+    "options", [SMALL, ["--algorithm", "sac", *OFF_POLICY], ["--algorithm", "td3", *OFF_POLICY]]
+)
+def test_resuming_continues_everything(options, monkeypatch):
+    words = ["train", "toy_env:Toy-v0", *options, "--timesteps", "480"]
     assert main([*words, "--run-dir", "whole"]) == 0
     stop_after(monkeypatch, 3)
     assert main([*words, "--run-dir", "cut"]) == 143
@@ -117,6 +124,17 @@ def test_resuming_continues_everything(algorithm, monkeypatch):
     assert main(["resume", "cut"]) == 0
     assert_same(checkpoint("cut"), checkpoint("whole"))
     assert timeless(rows("cut")) == timeless(rows("whole"))
+
+
+def test_a_resumed_run_without_its_replay_memory_fills_a_new_one(monkeypatch):
+    options = [word for word in OFF_POLICY if word != "--checkpoint-buffer"]
+    words = ["train", "toy_env:Toy-v0", "--algorithm", "sac", *options, "--timesteps", "480"]
+    stop_after(monkeypatch, 3)
+    assert main([*words, "--run-dir", "cut"]) == 143
+    assert "memory" not in checkpoint("cut")["trainer"]
+    assert main(["resume", "cut"]) == 0
+    assert rows("cut")[-1]["loss/critic"]
+    assert checkpoint("cut")["timesteps"] == 480
 
 
 def test_an_environment_without_a_state_begins_new_episodes(monkeypatch, capsys):
@@ -169,8 +187,8 @@ class TestMistakes:
         assert "run/checkpoint.pt must have the format 1, got 0" in capsys.readouterr().err
 
     def test_no_run_folder(self, capsys):
-        assert main(["resume", "nowhere"]) == 2
-        assert "nowhere is not a run folder: it has no config.json" in capsys.readouterr().err
+        assert main(["resume", "."]) == 2
+        assert ". is not a run folder: it has no config.json" in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_never_half_written(monkeypatch):
