@@ -30,6 +30,7 @@ from isaac_gymnasium.task import Observation, Task, make_task
 
 if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
+    from isaac_gymnasium.viewer import Viewer
 
 
 class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
@@ -318,6 +319,21 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._frame_maker = self._make_frame_maker()
             snapshot = self._frame_maker.snapshot()
             return self._frame_maker.grid(snapshot, envs, size or self._render_size)
+
+    def view(self, policy: Callable[[Any], Tensor] | None = None, **kwargs: Any) -> Viewer:
+        """A live view in the browser, which steps the environment until it is closed.
+
+        Args:
+            policy: Maps observations to actions (N, A); without one the actions are random.
+            **kwargs: As for `isaac_gymnasium.viewer.Viewer`, such as `port`.
+
+        Raises:
+            ImportError: If the extra `viewer` is not installed.
+        """
+        from isaac_gymnasium.viewer import Viewer
+
+        self._require_open()
+        return Viewer(self, policy, **kwargs)
 
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""

@@ -22,11 +22,12 @@ from isaac_gymnasium.cli.export import Export
 from isaac_gymnasium.cli.list import List
 from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
+from isaac_gymnasium.cli.view import View
 from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Resume | Evaluate | Export | Check | Benchmark
+Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,6 +101,7 @@ def _read(
         | Annotated[Train, tyro.conf.subcommand("train", default=train)]
         | Annotated[Resume, tyro.conf.subcommand("resume")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[View, tyro.conf.subcommand("view")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")],

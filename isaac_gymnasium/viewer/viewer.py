@@ -1,0 +1,203 @@
+"""`Viewer`: a session, its picture and its controls behind one address."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.viewer.session import Policy, Session
+
+try:
+    import viser
+
+    from isaac_gymnasium.viewer.panel import Panel
+    from isaac_gymnasium.viewer.world import World
+except ImportError as error:
+    raise ImportError(
+        f"the viewer is not usable here ({error}): pip install isaac-gymnasium[viewer]"
+    ) from error
+
+__all__ = ["Viewer"]
+
+logger = logging.getLogger("isaac_gymnasium.viewer")
+
+_PICTURES = 30.0
+"""A second, at most."""
+_PLOTS = 4.0
+"""A second."""
+_SHOWN = 64
+
+
+class Viewer:
+    """A live view of an environment in the browser.
+
+    It steps the environment in a thread of its own: leave the environment alone while it runs.
+
+    Args:
+        env: A vector environment of this package with same-step autoreset.
+        policy: Maps observations (N, O) to actions (N, A); without one the actions are random
+            until the sliders are moved.
+        host: Address to listen on. Anyone who reaches it can control the environment; the default
+            is this machine alone.
+        port: Where; the next free one is taken if it is not.
+        seconds: How far back one can go, in the environment's time.
+        make: Makes such an environment with changed task parameters, which the viewer then owns;
+            None leaves the parameters as they are.
+
+    Attributes:
+        session: Steps and remembers.
+        url: Where to look.
+
+    Raises:
+        ImportError: If viser is not installed; the message says which extra to install.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        policy: Policy | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        seconds: float = 10.0,
+        make: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._policy, self._seconds, self._make = policy, seconds, make
+        self._made: Any = None
+        self._changed: dict[str, Any] = {}
+        if not _is_loopback(host):
+            logger.warning("the viewer on %s can be controlled by whoever reaches it", host)
+        self._server = viser.ViserServer(host=host, port=port, verbose=False)
+        self.url = f"http://{host}:{self._server.get_port()}"
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._show(env)
+        self._thread = threading.Thread(target=self._run, name="viewer", daemon=True)
+        self._thread.start()
+
+    def _show(self, env: Any) -> None:
+        self._server.scene.reset()
+        self._server.gui.reset()
+        self.session = Session(env, self._policy, seconds=self._seconds)
+        base = self.session.env
+        self._world = World(self._server, self.session.renderer)
+        task = base.task
+        plain = {name: getattr(task, name) for name in type(task).parameters()}
+        plain = {
+            name: value for name, value in plain.items() if isinstance(value, (int, float, str))
+        }
+        self.panel = Panel(
+            self._server,
+            self.session,
+            min(base.num_envs, _SHOWN),
+            plain,
+            self._rebuild if self._make is not None else None,
+        )
+        places = _layout(min(base.num_envs, _SHOWN), task.env_spacing)
+        self._places = places
+        centre = (places.amin(0) + places.amax(0)) / 2
+        reach = float((places.amax(0) - places.amin(0)).norm()) + 2.5
+        camera = self._server.initial_camera
+        camera.look_at = (*centre[:2].tolist(), 0.3)
+        camera.position = tuple((centre + reach * torch.tensor([0.55, -0.7, 0.45])).tolist())
+
+    def _rebuild(self, changed: dict[str, Any]) -> None:
+        """Makes the environment anew; the old one stays where that fails."""
+        assert self._make is not None
+        with self._lock:
+            changed = {**self._changed, **changed}
+            made = self._make(changed)
+            old, self._made, self._changed = self._made, made, changed
+            self._show(made)
+            if old is not None:
+                old.close()
+
+    def _run(self) -> None:
+        due = drawn = plotted = time.perf_counter()
+        while not self._closed.is_set():
+            now = time.perf_counter()
+            with self._lock:
+                panel, session = self.panel, self.session
+                try:
+                    if panel.playing and now >= due:
+                        session.step()
+                        # Real time where the machine keeps up, as fast as it goes elsewhere.
+                        due = max(due + session.step_dt / panel.speed, now)
+                    if now - drawn >= 1.0 / _PICTURES:
+                        drawn = now
+                        self._draw()
+                    if now - plotted >= 1.0 / _PLOTS:
+                        plotted = now
+                        panel.refresh()
+                except Exception:
+                    if self._closed.is_set():
+                        return
+                    logger.exception("the viewer stops playing")
+                    panel.set_playing(False)
+            wait = min(due, drawn + 1.0 / _PICTURES) if panel.playing else drawn + 1.0 / _PICTURES
+            self._closed.wait(max(0.001, wait - time.perf_counter()))
+
+    def _draw(self) -> None:
+        moment, shown = self.panel.moment(), self.panel.shown
+        poses, places = moment.poses[: len(self._places)], self._places
+        if shown is not None:
+            poses, places = poses[shown : shown + 1], torch.zeros(1, 3)
+        with self._server.atomic():
+            self._world.show(poses, places)
+
+    def wait(self) -> None:
+        """Returns when the viewer has been closed; Ctrl-C closes it."""
+        with contextlib.suppress(KeyboardInterrupt):
+            while not self._closed.wait(0.2):
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """Stops stepping and takes the page away; the environment stays open."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=10.0)
+        self._server.stop()
+        if self._made is not None:
+            self._made.close()
+
+    def __enter__(self) -> Viewer:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+        self.close()
+
+    def _repr_html_(self) -> str:
+        """The page within a notebook."""
+        style = "width: 100%; height: 600px; border: 0"
+        return f'<iframe src="{self.url}" style="{style}"></iframe>'
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _layout(count: int, spacing: float) -> Tensor:
+    """(K, 3) places on a square board."""
+    columns = math.ceil(math.sqrt(count))
+    index = torch.arange(count)
+    zero = torch.zeros(count)
+    return torch.stack((spacing * (index % columns), spacing * (index // columns), zero), dim=-1)

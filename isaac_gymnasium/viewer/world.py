@@ -1,0 +1,107 @@
+"""The scene in the browser: one instanced mesh for each shape, moved to where the bodies are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isaac_gymnasium.rendering.drawing import Drawable
+from isaac_gymnasium.rendering.renderer import Renderer
+from isaac_gymnasium.viewer.shapes import triangles
+
+__all__ = ["World"]
+
+_GRID_EDGE = 40.0
+
+
+class World:
+    """What the browser shows of some environments.
+
+    Args:
+        server: A viser server.
+        renderer: Knows the shapes and the bodies they hang on.
+    """
+
+    def __init__(self, server: Any, renderer: Renderer) -> None:
+        self._scene = server.scene
+        self._rows = {"": -1} | {body: row for row, body in enumerate(renderer.bodies)}
+        self._moving = [shape for shape in renderer.drawables if not shape.shared]
+        self._handles: list[Any] = []
+        self._count = 0
+        self._scene.set_up_direction("+z")
+        for index, shape in enumerate(renderer.drawables):
+            if shape.shared:
+                self._add_shared(index, shape)
+
+    def _add_shared(self, index: int, shape: Drawable) -> None:
+        name = f"/world/{index}_{shape.label}"
+        if shape.kind == "plane" and math.isinf(shape.radius):
+            self._scene.add_grid(
+                name,
+                width=_GRID_EDGE,
+                height=_GRID_EDGE,
+                plane="xy",
+                cell_size=0.5,
+                section_size=2.0,
+                position=shape.position,
+                infinite_grid=True,
+                plane_color=_rgb(shape.color),
+                plane_opacity=1.0,
+            )
+            return
+        vertices, faces = triangles(shape)
+        self._scene.add_mesh_simple(name, vertices, faces, color=_rgb(shape.color))
+
+    def show(self, poses: Tensor, places: Tensor) -> None:
+        """Moves everything.
+
+        Args:
+            poses: (K, B, 7) of the bodies of the environments to show, environment frame.
+            places: (K, 3) where each environment stands in the picture, m.
+        """
+        if len(poses) != self._count:
+            self._rebuild(len(poses))
+        still = torch.zeros(len(poses), 1, 7)
+        still[..., 6] = 1.0
+        # Row -1 is what no body carries.
+        frames = torch.cat((poses.float(), still), dim=1)
+        frames[..., :3] += places.unsqueeze(1)
+        positions = frames[..., :3].numpy()
+        wxyz = frames[..., [6, 3, 4, 5]].numpy()
+        for shape, handle in zip(self._moving, self._handles, strict=True):
+            row = self._rows[shape.body]
+            handle.batched_positions = np.ascontiguousarray(positions[:, row])
+            handle.batched_wxyzs = np.ascontiguousarray(wxyz[:, row])
+
+    def _rebuild(self, count: int) -> None:
+        """Instances cannot change in number, hence new ones."""
+        for handle in self._handles:
+            handle.remove()
+        self._count = count
+        self._handles = []
+        for index, shape in enumerate(self._moving):
+            vertices, faces = triangles(shape)
+            self._handles.append(
+                self._scene.add_batched_meshes_simple(
+                    f"/envs/{index}_{shape.label}",
+                    vertices,
+                    faces,
+                    batched_wxyzs=np.tile((1.0, 0.0, 0.0, 0.0), (count, 1)),
+                    batched_positions=np.zeros((count, 3)),
+                    batched_colors=_rgb(shape.color),
+                    flat_shading=shape.kind == "box",
+                    lod="off",
+                )
+            )
+
+
+def _rgb(color: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Linear colour as sRGB bytes."""
+    linear = np.clip(color, 0.0, 1.0)
+    bent = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    red, green, blue = (255.0 * bent).round().astype(int).tolist()
+    return (red, green, blue)

@@ -1,0 +1,182 @@
+"""The viewer's server, shapes and page; the page in a real browser where there is one."""
+
+import shutil
+import time
+import urllib.request
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import isaac_gymnasium  # noqa: F401 (registers the IDs)
+from isaac_gymnasium.cli import main
+
+pytest.importorskip("viser")
+
+from isaac_gymnasium.rendering.drawing import Drawable
+from isaac_gymnasium.viewer import Viewer
+from isaac_gymnasium.viewer.shapes import triangles
+from isaac_gymnasium.viewer.viewer import _is_loopback
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture
+def env():
+    env = gym.make_vec("IsaacCartpole-v0", num_envs=4, device="cpu")
+    yield env
+    env.close()
+
+
+def wait_until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "volume", "half"),
+    [
+        ("box", (0.1, 0.2, 0.3), 8 * 0.1 * 0.2 * 0.3, (0.1, 0.2, 0.3)),
+        ("sphere", (0.2, 0.0, 0.0), 4 / 3 * np.pi * 0.008, (0.2, 0.2, 0.2)),
+        ("cylinder", (0.1, 0.3, 0.0), np.pi * 0.01 * 0.6, (0.1, 0.1, 0.3)),
+        (
+            "capsule",
+            (0.1, 0.3, 0.0),
+            np.pi * 0.01 * 0.6 + 4 / 3 * np.pi * 0.001,
+            (0.1, 0.1, 0.4),
+        ),
+        ("cone", (0.1, 0.3, 0.0), np.pi * 0.01 * 0.6 / 3, (0.1, 0.1, 0.3)),
+    ],
+)
+def test_triangles_have_the_size_of_the_primitive(kind, size, volume, half):
+    vertices, faces = triangles(Drawable(kind=kind, body="", label="", shared=False, size=size))
+    a, b, c = (vertices[faces[:, k]].astype(float) for k in range(3))
+    assert np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6 == pytest.approx(volume, rel=0.05)
+    assert vertices.max(0) == pytest.approx(half, abs=0.003)
+    assert vertices.min(0) == pytest.approx([-one for one in half], abs=0.003)
+
+
+def test_triangles_stand_where_the_primitive_does():
+    quarter = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
+    shape = Drawable(
+        kind="box",
+        body="",
+        label="",
+        shared=False,
+        size=(0.1, 0.2, 0.3),
+        scale=(2.0, 1.0, 1.0),
+        position=(1.0, 2.0, 3.0),
+        orientation=quarter,
+    )
+    vertices, _ = triangles(shape)
+    assert vertices.max(0) == pytest.approx((1.2, 2.2, 3.3), abs=1e-6)
+    assert vertices.min(0) == pytest.approx((0.8, 1.8, 2.7), abs=1e-6)
+
+
+def test_plays_in_real_time_serves_a_page_and_stops(env):
+    with Viewer(env, port=18080) as viewer:
+        assert viewer.url.startswith("http://127.0.0.1:")
+        page = urllib.request.urlopen(viewer.url, timeout=20).read()
+        assert b"<html" in page.lower() or b"<!doctype" in page.lower()
+        assert viewer.url in viewer._repr_html_()
+        wait_until(lambda: viewer.session.step_count > 20)
+        viewer.panel.set_playing(False)
+        time.sleep(0.1)
+        steps = viewer.session.step_count
+        time.sleep(0.3)
+        assert viewer.session.step_count == steps
+        viewer.panel.set_playing(True)
+        start, before = time.perf_counter(), viewer.session.step_count
+        wait_until(lambda: viewer.session.step_count >= before + 30)
+        # No faster than real time, but for the steps that were due.
+        assert time.perf_counter() - start > 0.8 * 29 * viewer.session.step_dt
+    with pytest.raises(OSError):
+        urllib.request.urlopen(viewer.url, timeout=2)
+    env.step(env.action_space.sample())
+
+
+def test_looking_back_pauses_and_playing_goes_on_from_there(env):
+    with env.view(port=18090) as viewer:
+        wait_until(lambda: viewer.session.step_count > 40)
+        panel = viewer.panel
+        panel.set_playing(False)
+        time.sleep(0.2)
+        panel.refresh()
+        now = viewer.session.step_count
+        panel._time.value = 0.3
+        wait_until(lambda: panel.index != -1)
+        back = now - panel.moment().step
+        assert back == pytest.approx(0.3 / viewer.session.step_dt, abs=1)
+        assert viewer.session.step_count == now
+        panel.go_on_from_here()
+        assert viewer.session.step_count == now - back and panel.index == -1
+
+
+def test_parameters_make_the_environment_anew(env):
+    made = []
+
+    def make(changed):
+        made.append(gym.make_vec("IsaacCartpole-v0", num_envs=2, device="cpu", **changed))
+        return made[-1]
+
+    with Viewer(env, port=18100, make=make) as viewer:
+        viewer._rebuild({"episode_length_s": 2.0})
+        assert viewer.session.env is made[0] and made[0].unwrapped.task.episode_length_s == 2.0
+        with pytest.raises(TypeError, match="pole"):
+            viewer._rebuild({"pole": 1})
+        assert viewer.session.env is made[0]
+        wait_until(lambda: viewer.session.step_count > 2)
+    assert made[0].unwrapped.closed
+
+
+def test_an_address_that_others_reach_is_told(env, caplog):
+    assert _is_loopback("127.0.0.1") and _is_loopback("localhost") and _is_loopback("::1")
+    assert not _is_loopback("0.0.0.0")
+    with Viewer(env, host="0.0.0.0", port=18110):
+        assert "can be controlled by whoever reaches it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expects an ID or --policy"),
+        (["IsaacCartpole-v0", "--num-envs", "0"], "--num-envs must be at least 1"),
+        (["IsaacNothing-v0"], "unknown environment 'IsaacNothing-v0'"),
+    ],
+)
+def test_command_refuses_what_it_cannot_show(words, message, capsys):
+    assert main(["view", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_in_a_browser_the_robot_is_there_and_pause_stops_the_clock(env):
+    playwright = pytest.importorskip("playwright.sync_api")
+    software = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+    with (
+        Viewer(env, port=18120) as viewer,
+        playwright.sync_playwright() as p,
+        p.chromium.launch(executable_path=CHROMIUM, args=software) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 480, "height": 320})
+        page.set_default_timeout(120_000)
+        page.goto(viewer.url)
+        pause = page.get_by_role("button", name="Pause")
+        pause.wait_for()
+        pause.click()
+        page.get_by_role("button", name="Play").wait_for()
+        steps = viewer.session.step_count
+        time.sleep(0.5)
+        assert viewer.session.step_count == steps
+        picture = page.locator("canvas").first.screenshot()
+        page.get_by_role("button", name="Step", exact=True).click()
+        wait_until(lambda: viewer.session.step_count == steps + 1, 60)
+    import io
+
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
