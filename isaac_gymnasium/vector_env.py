@@ -298,13 +298,18 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             return self._frame_maker.frames(snapshot(self._frame_maker))
 
     def render_grid(
-        self, envs: int | Sequence[int] = 16, *, size: tuple[int, int] | None = None
+        self,
+        envs: int | Sequence[int] = 16,
+        *,
+        size: tuple[int, int] | None = None,
+        final: bool = False,
     ) -> np.ndarray:
         """One picture of several environments, side by side, whatever the render mode.
 
         Args:
             envs: How many to show, at most all, or which.
             size: Width and height, pixels; by default `render_size`.
+            final: Show what `render_final` shows; that needs a render mode.
 
         Returns:
             (H, W, 3) uint8.
@@ -318,6 +323,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             if self._frame_maker is None:
                 self._frame_maker = self._make_frame_maker()
             snapshot = self._frame_maker.snapshot()
+            if final and self.autoreset_mode == AutoresetMode.SAME_STEP:
+                if self.render_mode is None:
+                    raise gym.error.Error("final=True needs render_mode='rgb_array'")
+                snapshot = self._frame_maker.final
             return self._frame_maker.grid(snapshot, envs, size or self._render_size)
 
     def view(self, policy: Callable[[Any], Tensor] | None = None, **kwargs: Any) -> Viewer:

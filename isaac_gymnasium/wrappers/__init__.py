@@ -30,6 +30,7 @@ from isaac_gymnasium.wrappers.observations import (
     RescaleObservation,
     TransformObservation,
 )
+from isaac_gymnasium.wrappers.record_video import RecordVideo
 from isaac_gymnasium.wrappers.rewards import ClipReward, ScaleReward, TransformReward
 from isaac_gymnasium.wrappers.sticky_action import StickyAction
 from isaac_gymnasium.wrappers.time_aware import TimeAwareObservation
@@ -47,6 +48,7 @@ __all__ = [
     "NormalizeObservation",
     "NormalizeReward",
     "RecordEpisodeStatistics",
+    "RecordVideo",
     "RescaleAction",
     "RescaleObservation",
     "ScaleReward",
