@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
+from gymnasium.vector import VectorEnv
 
 from isaac_gymnasium.cli._environment import parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
@@ -13,6 +17,8 @@ from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._policy import trained_policy
 from isaac_gymnasium.cli._run_folder import find_run
 from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
+from isaac_gymnasium.rendering.video import VideoWriter
+from isaac_gymnasium.wrappers import RecordVideo
 
 
 @dataclass(kw_only=True)
@@ -34,19 +40,61 @@ class Evaluate:
         tyro.conf.arg(metavar="KEY=VALUE ..."),
     ] = ()
     """Arguments of the environment that differ from the run's."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """MP4 file for a film of the first episode."""
+    video_envs: int = 1
+    """Environments in the film, side by side."""
 
     def run(self) -> int:
         """Print the evaluation in one line."""
         if self.episodes < 1:
             raise UserError(f"--episodes must be at least 1, got {self.episodes}")
+        keywords = parse_keywords([word for words in self.env for word in words])
+        if self.video is not None:
+            self._check_video(self.video)
+            keywords = {"render_mode": "rgb_array", **keywords}
         with trained_policy(
             find_run(self.run_dir),
             num_envs=self.episodes,
             device=self.device,
             engine=self.engine,
-            keywords=parse_keywords([word for words in self.env for word in words]),
+            keywords=keywords,
         ) as trained:
             own_seed = trained.agent.seed + EVALUATION_SEED_OFFSET
             seed = own_seed if self.seed is None else self.seed
-            print(f"evaluation: {evaluate(trained.env, trained.policy, seed=seed)}")
+            with (
+                contextlib.nullcontext(trained.env)
+                if self.video is None
+                else _film(trained.env, self.video, self.video_envs) as env
+            ):
+                print(f"evaluation: {evaluate(env, trained.policy, seed=seed)}")
         return 0
+
+    def _check_video(self, path: Path) -> None:
+        if not 1 <= self.video_envs <= self.episodes:
+            raise UserError(
+                f"--video-envs must be between 1 and {self.episodes}, got {self.video_envs}"
+            )
+        try:
+            VideoWriter(path, 30)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"--video: {error}") from error
+
+
+@contextlib.contextmanager
+def _film(env: VectorEnv[Any, Any, Any], path: Path, count: int) -> Iterator[RecordVideo]:
+    """The environments, with the first episode going to a file."""
+    film = RecordVideo(
+        env,
+        path.parent,
+        episode_trigger=lambda episode: episode == 0,
+        name_prefix=path.stem,
+        envs=range(count),
+        grid=count > 1,
+    )
+    try:
+        yield film
+    finally:
+        film.stop_recording()
+    (path.parent / f"{path.stem}-episode-0.mp4").replace(path)
+    print(f"video: {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class VideoWriter:
         if self.path.suffix != ".mp4":
             raise ValueError(f"a video is an .mp4 file, got {self.path.name}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = self.path.with_name(f".{self.path.stem}.part.mp4")
+        self._part = self.path.with_name(f".{self.path.stem}.{os.getpid()}-{id(self):x}.part.mp4")
         self._ffmpeg, self._fps = imageio_ffmpeg, fps
         self._encoder: Any = None
         self.num_frames = 0

@@ -246,9 +246,10 @@ class Scene:
         robots: list[str] = []
         rigid_bodies: list[str] = []
         prims = iter(Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0)))
+        next(prims)  # the environment itself
         for prim in prims:
             name = str(prim.GetPath()).removeprefix(f"{ENV_0}/")
-            if name and self.articulation_root(name):
+            if self.articulation_root(name):
                 robots.append(name)
                 prims.PruneChildren()
             elif prim.HasAPI(UsdPhysics.RigidBodyAPI):

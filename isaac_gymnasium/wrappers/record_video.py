@@ -88,7 +88,7 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         self._aspect = video_aspect_ratio[0] / video_aspect_ratio[1]
         self._episode_trigger, self._step_trigger = episode_trigger, step_trigger
         self._length = video_length
-        self._folder, self._prefix = Path(video_folder), name_prefix
+        self._folder, self._name_prefix = Path(video_folder), name_prefix
         self._fps = float(self.metadata.get("render_fps", 30)) if fps is None else fps
         # A missing encoder is no news for the first trigger, after hours.
         VideoWriter(self._folder / f"{name_prefix}.mp4", self._fps)
@@ -125,7 +125,7 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         else:
             self._capture(final=True)
         if self._step_trigger is not None and self._step_trigger(self._step):
-            self.start_recording(f"{self._prefix}-step-{self._step}")
+            self.start_recording(f"{self._name_prefix}-step-{self._step}")
         if self._first_ended:
             if not self._length:
                 self.stop_recording()
@@ -139,7 +139,7 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         if not self._length:
             self.stop_recording()
         if self._episode_trigger is not None and self._episode_trigger(self._episode):
-            self.start_recording(f"{self._prefix}-episode-{self._episode}")
+            self.start_recording(f"{self._name_prefix}-episode-{self._episode}")
         elif self.recording and self._length:
             self._capture(final=False)
 

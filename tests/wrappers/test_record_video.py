@@ -193,6 +193,8 @@ def test_a_video_wants_equal_frames_and_an_mp4(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "a.gif", 30)
     writer = VideoWriter(tmp_path / "a.mp4", 30)
     writer.add(np.zeros((48, 64, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"uint8 of shape \(48, 64, 3\), got uint8 of \(48, 32, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"uint8 of shape \(48, 64, 3\), got uint8 of \(48, 32, 3\)"
+    ):
         writer.add(np.zeros((48, 32, 3), np.uint8))
     writer.close()
