@@ -17,9 +17,10 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 
 from isaac_gymnasium.scene import usd
+from isaac_gymnasium.scene.mesh import TriangleMesh
 from isaac_gymnasium.scene.model import (
     IDENTITY,
     ORIGIN,
@@ -87,6 +88,23 @@ class Scene:
         plane.CreateDisplayColorAttr([Gf.Vec3f(*color)])
         usd.author_collision(plane.GetPrim(), contact_offset=0.02)
         self._bind_material(plane.GetPrim(), material)
+
+    def add_terrain(self, mesh: TriangleMesh, *, material: Material | None = None) -> None:
+        """Adds ground that is a triangle mesh, shared by all environments, in the world frame.
+
+        For the engine physx; MuJoCo's solver, on which newton stands, knows convex meshes only.
+        """
+        path = "/World/terrain"
+        self._refuse_taken(path)
+        prim = UsdGeom.Mesh.Define(self.stage, path)
+        prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.points))
+        prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.triangles.flatten()))
+        prim.CreateFaceVertexCountsAttr(Vt.IntArray([3] * len(mesh.triangles)))
+        prim.CreateSubdivisionSchemeAttr("none")
+        prim.CreateDisplayColorAttr([Gf.Vec3f(*GROUND_COLOR)])
+        usd.author_collision(prim.GetPrim(), contact_offset=0.02)
+        UsdPhysics.MeshCollisionAPI.Apply(prim.GetPrim()).CreateApproximationAttr("none")
+        self._bind_material(prim.GetPrim(), material)
 
     def add_static(
         self,
