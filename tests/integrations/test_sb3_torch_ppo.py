@@ -355,7 +355,7 @@ class TestLearning:
                 "MlpPolicy",
                 Sb3VecEnv(ToyEnv(64)),
                 n_steps=10,
-                batch_size=160,
+                batch_size=320,
                 n_epochs=5,
                 learning_rate=3e-3,
                 gamma=0.9,
