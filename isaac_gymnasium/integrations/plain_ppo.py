@@ -26,7 +26,7 @@ from torch import Tensor, nn
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium import wrappers
 
-__all__ = ["Agent", "Args", "evaluate", "make_envs", "train"]
+__all__ = ["Agent", "Args", "advantages", "evaluate", "make_envs", "train"]
 
 
 @dataclass(kw_only=True)
@@ -116,6 +116,22 @@ def _mlp(*sizes: int, last_gain: float) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def advantages(
+    rewards: Tensor, values: Tensor, next_values: Tensor, terminated: Tensor, done: Tensor, a: Args
+) -> Tensor:
+    """Generalised advantages (T, N) of a rollout.
+
+    All are (T, N): `values` of the observations before an action, `next_values` of those that truly
+    followed. Nothing follows where `terminated` is 1; the sum of errors stops where `done` is 1.
+    """
+    errors = rewards + a.gamma * (1 - terminated) * next_values - values
+    result, running = torch.zeros_like(errors), torch.zeros_like(errors[0])
+    for t in reversed(range(len(errors))):
+        running = errors[t] + a.gamma * a.gae_lambda * (1 - done[t]) * running
+        result[t] = running
+    return result
+
+
 def train(args: Args, envs: Any) -> Agent:
     """Train an agent, printing a line about every tenth update.
 
@@ -155,15 +171,10 @@ def train(args: Args, envs: Any) -> Agent:
                 next_obs_buf[t] = info["final_obs"]
                 terminated_buf[t], done_buf[t] = terminated, terminated | truncated
 
-            # Nothing follows a termination, whereas a truncation only ends the sum of errors.
-            value_buf, next_value_buf = agent.value(torch.stack((obs_buf, next_obs_buf))).squeeze(
-                -1
+            value_buf, next_value_buf = agent.value(torch.stack((obs_buf, next_obs_buf)))[..., 0]
+            advantage_buf = advantages(
+                reward_buf, value_buf, next_value_buf, terminated_buf, done_buf, args
             )
-            error = reward_buf + args.gamma * (1 - terminated_buf) * next_value_buf - value_buf
-            advantage_buf, running = torch.zeros_like(error), torch.zeros(N, device=device)
-            for t in reversed(range(T)):
-                running = error[t] + args.gamma * args.gae_lambda * (1 - done_buf[t]) * running
-                advantage_buf[t] = running
             return_buf = advantage_buf + value_buf
             advantage_buf = (advantage_buf - advantage_buf.mean()) / (advantage_buf.std() + 1e-8)
 

@@ -16,11 +16,11 @@ DOCS = Path(__file__).parents[2] / "docs" / "libraries"
 NEEDS = {"rsl_rl": "rsl_rl", "rl_games": "rl_games", "torchrl": "torchrl", "plain_ppo": "torch"}
 SHORTER = [
     (r"num_envs=256", "num_envs=8"),
-    (r"timesteps=250_000", "timesteps=512, num_envs=8"),
-    (r"total_steps=200_000", "total_steps=512"),
-    (r"runner\.learn\(60\)", "runner.learn(2)"),
+    (r"timesteps=160_000", "timesteps=512, num_envs=8"),
+    (r"total_steps=160_000", "total_steps=512"),
+    (r"runner\.learn\(40\)", "runner.learn(2)"),
     (r"frames_per_batch=4096, total_frames=8192", "frames_per_batch=640, total_frames=1280"),
-    (r"16 \* 256, total_frames=200_000", "16 * 8, total_frames=256"),
+    (r"16 \* 256, total_frames=160_000", "16 * 8, total_frames=256"),
 ]
 
 
@@ -103,7 +103,7 @@ class TestCartpoleIsLearned:
     def test_with_the_plain_loop(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        words = ["IsaacCartpole-v0", "--total-steps", "200000", "--save", "policy.pt"]
+        words = ["IsaacCartpole-v0", "--total-steps", "160000", "--save", "policy.pt"]
         monkeypatch.setattr(sys, "argv", ["plain_ppo", *words])
         runpy.run_module(
             "isaac_gymnasium.integrations.plain_ppo", run_name="__main__", alter_sys=True

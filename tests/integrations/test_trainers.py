@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium as gym
 import pytest
@@ -168,3 +172,50 @@ def test_the_command_line_trains_and_evaluates(library, tmp_path, capsys):
     assert "evaluation: return" in capsys.readouterr().out
     assert main(["evaluate", run]) == 0
     assert "evaluation: return" in capsys.readouterr().out
+
+
+TWO_PROCESSES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch
+import torch.distributed as dist
+from toy_env import ToyEnv
+from isaac_gymnasium.integrations.trainers import load_trainer
+from isaac_gymnasium.presets.configs import AdaptivePpoConfig
+
+dist.init_process_group("gloo")
+torch.manual_seed(dist.get_rank())
+config = AdaptivePpoConfig(
+    num_envs=16, timesteps=960, rollouts=10, mini_batches=2, hidden_sizes=(16,), seed=5
+)
+trainer = load_trainer("rsl_rl", "ppo")(ToyEnv(16), config)
+assert trainer.distributed
+trainer.learn(lambda metrics: True)
+assert trainer.timesteps == 960, trainer.timesteps
+weights = trainer.state_dict()["actor_state_dict"]
+mine = torch.cat([value.double().flatten() for value in weights.values()])
+all_weights = [torch.zeros_like(mine) for _ in range(2)]
+dist.all_gather(all_weights, mine)
+assert torch.equal(*all_weights)
+seeds = [None, None]
+dist.all_gather_object(seeds, trainer.env.seeds)
+assert seeds[0] == [5] and seeds[1] != seeds[0], seeds
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_rsl_rl_keep_the_same_weights(tmp_path):
+    pytest.importorskip("rsl_rl")
+    script = tmp_path / "two.py"
+    script.write_text(TWO_PROCESSES)
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*command, str(script), str(here)],
+        env={**os.environ, "PYTHONPATH": str(here.parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
