@@ -20,6 +20,7 @@ from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.export import Export
 from isaac_gymnasium.cli.list import List
+from isaac_gymnasium.cli.parity import Parity
 from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
 from isaac_gymnasium.cli.view import View
@@ -27,7 +28,7 @@ from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark
+Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +105,8 @@ def _read(
         | Annotated[View, tyro.conf.subcommand("view")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Check, tyro.conf.subcommand("check")]
-        | Annotated[Benchmark, tyro.conf.subcommand("benchmark")],
+        | Annotated[Benchmark, tyro.conf.subcommand("benchmark")]
+        | Annotated[Parity, tyro.conf.subcommand("parity")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,
