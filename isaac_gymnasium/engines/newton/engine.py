@@ -20,7 +20,7 @@ from torch import Tensor
 
 from isaac_gymnasium.engines.base import Engine, EngineError, Result, RigidBody
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
-from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton
+from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton, preload
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
 from isaac_gymnasium.engines.newton.world import World
 
@@ -58,6 +58,7 @@ class NewtonEngine(Engine):
 
     def _open(self, scene: Scene) -> None:
         newton = self._newton
+        preload(str(self.device))
         self.world = World(scene, self.num_envs, self.dt, str(self.device))
         self.model = model = self.world.model
         contacts = min(scene.settings.contacts_per_env, self.world.most_contacts)
@@ -77,9 +78,11 @@ class NewtonEngine(Engine):
             njmax=3 * contacts + 2 * self.world.builder.joint_dof_count,
         )
         self._options = self.solver.mjw_model.opt
-        if self.device.type == "cuda":
-            # A graph of all iterations: the solver would ask the host whether to go on.
-            self._options.graph_conditional = False
+        # Where a graph can loop, it iterates until all worlds have converged; else always as often
+        # as it may.
+        self._options.graph_conditional = (
+            self.device.type == "cpu" or self._wp.is_conditional_graph_supported()
+        )
         bits = importlib.import_module("mujoco_warp").OverflowType
         self._lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
         # Kernels print what overflows; where the host can look, it warns once instead. An iteration

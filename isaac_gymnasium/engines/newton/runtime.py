@@ -24,6 +24,19 @@ from isaac_gymnasium.engines.base import EngineError
 
 logger = logging.getLogger("isaac_gymnasium.newton")
 
+_ALWAYS = (
+    "newton._src.solvers.mujoco.kernels",
+    "newton._src.sim.articulation",
+    "mujoco_warp._src.forward",
+    "mujoco_warp._src.set_const",
+    "mujoco_warp._src.smooth",
+    "mujoco_warp._src.passive",
+    "mujoco_warp._src.derivative",
+    "newton._src.geometry.bvh",
+)
+"""Modules of kernels that take longest, longest first. One that a release renames or drops is
+compiled when it is first used, like the many that are not listed."""
+
 
 @functools.cache
 def import_newton() -> tuple[Any, Any]:
@@ -49,6 +62,19 @@ def import_newton() -> tuple[Any, Any]:
     return warp, newton
 
 
+def preload(device: str) -> None:
+    """Compiles and loads the kernels that every scene needs before it can be stepped."""
+    warp, _ = import_newton()
+    wanted: dict[tuple[Any, int | None], Any] = {}
+    for name in _ALWAYS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+            module = warp.get_module(name)
+            block_dim = 1 if device == "cpu" else module.options["block_dim"]
+            wanted[(module, block_dim)] = warp.get_device(device)
+    _load(wanted, "model")
+
+
 def compile_kernels(run: Callable[[], None]) -> None:
     """Compiles and loads all the kernels that a function launches, and launches none of them.
 
@@ -63,26 +89,30 @@ def compile_kernels(run: Callable[[], None]) -> None:
         # It stands on Warp's inside; without it kernels are compiled as they are launched.
         logger.debug("Newton's kernels cannot be listed: %s", error)
         return
-    cache = Path(warp.config.kernel_cache_dir)
-    known = [_identifier(*key) for key in wanted]
-    new = [key for key, name in zip(wanted, known, strict=True) if not (cache / name).is_dir()]
+    _load(wanted, "physics step")
+
+
+def _load(wanted: dict[tuple[Any, int | None], Any], purpose: str) -> None:
+    new = {key: device for key, device in wanted.items() if not _is_cached(*key, device)}
     if new:
-        logger.info("Newton compiles its kernels into %s", cache)
-        _compile({key: wanted[key] for key in new})
+        _compile(new, purpose)
     for (module, block_dim), device in wanted.items():
         module.load(device, block_dim)
 
 
-def _identifier(module: Any, block_dim: int | None) -> str:
-    """The folder of a compiled module within the cache."""
-    name: str = module.get_module_identifier(block_dim)
-    return name
+def _is_cached(module: Any, block_dim: int | None, device: Any) -> bool:
+    warp, _ = import_newton()
+    try:
+        folder = Path(warp.config.kernel_cache_dir) / module.get_module_identifier(block_dim)
+        return (folder / module._get_compile_output_name(device, block_dim=block_dim)).is_file()
+    except AttributeError:  # a Warp that is put together differently
+        return False
 
 
-def _compile(modules: dict[tuple[Any, int | None], Any]) -> None:
+def _compile(modules: dict[tuple[Any, int | None], Any], purpose: str) -> None:
     bar = tqdm(
         total=len(modules),
-        desc="Newton compiles its kernels, once",
+        desc=f"Newton compiles its kernels, once ({purpose})",
         unit="module",
         file=sys.stderr,
         mininterval=0.5 if sys.stderr.isatty() else 10.0,
