@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from isaac_gymnasium.engines.base import Engine, Record
+from isaac_gymnasium.engines.base import Engine, Record, View
 from isaac_gymnasium.task import Task
 
 logger = logging.getLogger("isaac_gymnasium.graphs")
@@ -123,8 +123,8 @@ def _bindings(task: Task) -> dict[str, Any]:
     """
     owners: dict[str, object] = {"": task}
     for name, value in vars(task).items():
-        ours = type(value).__module__.startswith("isaac_gymnasium.engines")
-        if hasattr(value, "__dict__") and not ours and not isinstance(value, (type, Tensor)):
+        plain = isinstance(value, (type, Tensor, Engine, View))
+        if hasattr(value, "__dict__") and not plain:
             owners[f"{name}."] = value
     bound: dict[str, Any] = {}
     for prefix, owner in owners.items():

@@ -109,6 +109,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
         )
         self._cuda_graphs = cuda_graphs
+        # Only the CPU can look at a mask without making the device wait for the host.
+        self._always_restarts = self.device.type == "cuda"
         self.single_observation_space = self.task.observation_space()
         self.single_action_space = self.task.action_space()
         self._observation_space: gym.Space[Any] | None = None
@@ -467,8 +469,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._act()
         self.engine.step(self.task.decimation)
         step = self._judge()
-        # Only the CPU can look at a mask without making the device wait for the host.
-        if self.device.type == "cpu" and bool(step["restart"].any()):
+        if not self._always_restarts and bool(step["restart"].any()):
             self._restart(step["restart"])
         result = {**step, **self._observe()}
         if self.engine.capturable:
@@ -546,7 +547,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._frame_maker.keep_final()
         elif mode == AutoresetMode.DISABLED:
             step["restart"] = torch.zeros_like(self._ended)
-        if self.device.type == "cuda" and mode != AutoresetMode.DISABLED:
+        if self._always_restarts and mode != AutoresetMode.DISABLED:
             self._restart(step["restart"])
         return step
 

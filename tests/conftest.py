@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from isaac_gymnasium.engines import available_engines
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `tape` from here
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

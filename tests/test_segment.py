@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import pytest
 import torch
+from tape import Tape
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.engines import Engine, load_engine
@@ -335,47 +334,6 @@ def test_the_engine_is_left_out_of_the_middle_of_every_part_of_our_tasks() -> No
                 if part == env._act_now:
                     env.engine.step(env.task.decimation)
         env.close()
-
-
-class Tape(TorchDispatchMode):
-    """A CUDA graph for the CPU.
-
-    While capturing it notes every operation with the tensors it works on, refuses to look at
-    values, and lets nothing be changed. A replay repeats the operations on the same memory.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
-        self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.ops.aten._local_scalar_dense.default:
-            raise RuntimeError("operation not permitted when stream is capturing")
-        for k, argument in enumerate(func._schema.arguments):
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                written = args[k] if k < len(args) else kwargs.get(argument.name)
-                for tensor in (leaf for leaf in tree_leaves(written) if leaf is not None):
-                    storage = tensor.untyped_storage()
-                    self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
-        result = func(*args, **kwargs)
-        self._operations.append((func, args, kwargs, result))
-        return result
-
-    def end(self) -> None:
-        for storage, before in self._before.values():
-            storage.copy_(before)
-        self._before.clear()
-
-    def replay(self) -> None:
-        for func, args, kwargs, result in self._operations:
-            again = func(*args, **kwargs)
-            for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
-                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
 
 
 @contextlib.contextmanager

@@ -11,15 +11,15 @@ import contextlib
 import importlib
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.engines.base import Engine, EngineError, Result, RigidBody
+from isaac_gymnasium.engines.base import Engine, EngineError, Record, Result, RigidBody
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
+from isaac_gymnasium.engines.newton.overflow import Overflow
 from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton, preload
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
 from isaac_gymnasium.engines.newton.world import World
@@ -48,7 +48,6 @@ class NewtonEngine(Engine):
         self._jacobians: Any = None
         self._masses: Any = None
         self._records = True
-        self._warned = False
         # A write drops what the solver carries from step to step, and nothing else is left.
         self.has_history = False
         self.capturable = device.type == "cuda"
@@ -64,8 +63,8 @@ class NewtonEngine(Engine):
         contacts = min(scene.settings.contacts_per_env, self.world.most_contacts)
         self.solver = newton.solvers.SolverMuJoCo(
             model,
-            iterations=20,
-            ls_iterations=50,
+            iterations=6,
+            ls_iterations=20,
             # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
             # stiff drives bounces on what it closes on. It swallows restitution, though.
             integrator="discrete" if contacts and not self.world.bounces else "implicitfast",
@@ -84,11 +83,11 @@ class NewtonEngine(Engine):
             self.device.type == "cpu" or self._wp.is_conditional_graph_supported()
         )
         bits = importlib.import_module("mujoco_warp").OverflowType
-        self._lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
-        # Kernels print what overflows; where the host can look, it warns once instead. An iteration
-        # that ends at its limit is no overflow: the next one goes on from there.
-        self._options.warn_overflow = self._lost if self.device.type == "cuda" else 0
-        self._overflow = self._wp.to_torch(self.solver.mjw_data.overflow)
+        lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
+        # Kernels would print what overflows, in every step. An iteration that ends at its limit is
+        # no overflow: the next step goes on from there.
+        self._options.warn_overflow = 0
+        self._overflow = Overflow(self._wp.to_torch(self.solver.mjw_data.overflow), lost)
         self.state, self.control = model.state(), model.control()
         self._articulations = model.articulation_count // self.num_envs
         # One row more for what belongs to no world.
@@ -196,18 +195,13 @@ class NewtonEngine(Engine):
         super().step(substeps)
         if pushed:
             self._body_f.zero_()
-        if self.device.type == "cpu" and not self._warned:
-            self._warn_of_overflow()
+        self._overflow.note()
+        if not self.recording:
+            self._overflow.look()
 
-    def _warn_of_overflow(self) -> None:
-        if bool((self._overflow & self._lost).any()):
-            self._warned = True
-            warnings.warn(
-                "Newton dropped contacts, its buffers are too small: raise "
-                "PhysicsSettings.contacts_per_env of the task",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+    def replay(self, record: Record) -> None:
+        super().replay(record)
+        self._overflow.look()
 
     def _flush(self) -> None:
         super()._flush()
@@ -246,6 +240,7 @@ class NewtonEngine(Engine):
             self._reset_worlds(None)
 
     def _destroy(self) -> None:
+        self._overflow.close()
         self._graphs.clear()
 
     # ------------------------------------------------------------------ for the views

@@ -1,0 +1,67 @@
+"""Buffers of the solver that were too small, noticed without making the GPU wait for the host."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+_LOOK_EVERY = 64
+"""Control steps between two looks at what a GPU has noted."""
+
+
+class Overflow:
+    """Notes overflows after each control step, and warns once.
+
+    Args:
+        flags: (N,) int32 bits that the solver sets anew in every physics step.
+        lost: The bits that mean that something was dropped.
+    """
+
+    def __init__(self, flags: Tensor, lost: int) -> None:
+        self._flags = flags
+        self._lost = lost
+        self._seen = torch.zeros((), dtype=torch.int32, device=flags.device)
+        self._on_host: Tensor | None = None
+        self._copied: torch.cuda.Event | None = None
+        self._steps = 0
+        self._warned = False
+
+    def note(self) -> None:
+        """Keeps what the last physics step has set; part of a recorded step."""
+        torch.maximum(self._seen, (self._flags & self._lost).amax(), out=self._seen)
+
+    def look(self) -> None:
+        """Warns of what has been noted; a GPU's notes arrive some steps later."""
+        if self._warned:
+            return
+        if self._seen.device.type == "cpu":
+            self._tell(self._seen)
+            return
+        self._steps += 1
+        if self._copied is not None and self._on_host is not None:
+            if self._copied.query():
+                self._copied = None
+                self._tell(self._on_host)
+        elif self._steps % _LOOK_EVERY == 0:
+            if self._on_host is None:
+                self._on_host = torch.zeros((), dtype=torch.int32, pin_memory=True)
+            self._on_host.copy_(self._seen, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def close(self) -> None:
+        """Warns of what has not been looked at yet."""
+        if not self._warned:
+            self._tell(self._seen)
+
+    def _tell(self, seen: Tensor) -> None:
+        if bool(seen):
+            self._warned = True
+            warnings.warn(
+                "Newton dropped contacts, its buffers are too small: raise "
+                "PhysicsSettings.contacts_per_env of the task",
+                RuntimeWarning,
+                stacklevel=4,
+            )
