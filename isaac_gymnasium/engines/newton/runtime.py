@@ -104,7 +104,8 @@ def _is_cached(module: Any, block_dim: int | None, device: Any) -> bool:
     warp, _ = import_newton()
     try:
         folder = Path(warp.config.kernel_cache_dir) / module.get_module_identifier(block_dim)
-        return (folder / module._get_compile_output_name(device, block_dim=block_dim)).is_file()
+        name: str = module._get_compile_output_name(device, block_dim=block_dim)
+        return (folder / name).is_file()
     except AttributeError:  # a Warp that is put together differently
         return False
 
