@@ -129,7 +129,9 @@ class SkrlWrapper(Wrapper):
         return None if self.state_space is None else flatten(self._unwrapped.state())
 
     def render(self, *args: Any, **kwargs: Any) -> Any:
-        """What the environment renders."""
+        """What the environment renders; None without a render mode, as skrl asks all the same."""
+        if getattr(self._env.unwrapped, "render_mode", None) is None:
+            return None
         return self._env.render(*args, **kwargs)
 
     def close(self) -> None:
