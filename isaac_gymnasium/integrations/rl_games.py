@@ -256,6 +256,7 @@ def agent_config(
         "max_epochs": -(-config.timesteps // batch),
         "horizon_length": config.rollouts,
         "minibatch_size": batch // config.mini_batches,
+        "seq_length": 1,  # of recurrent networks; minibatch_size has to be a multiple of it
         "mini_epochs": config.learning_epochs,
         "learning_rate": config.learning_rate,
         "lr_schedule": "adaptive" if config.kl_threshold > 0 else "constant",

@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ class RlGamesPpo(Trainer[AdaptivePpoConfig]):
         self._env = RlGamesVecEnv(env)
         # rl_games opens a log of its own in a folder of its own, whether one wants it or not.
         self._folder = tempfile.TemporaryDirectory(prefix="rl_games_")
+        if env.num_envs != config.num_envs:
+            # To act, not to learn; rl_games wants its mini-batches to fit all the same.
+            config = replace(config, num_envs=env.num_envs, mini_batches=1)
         params = agent_config(
             "command_line",
             config,

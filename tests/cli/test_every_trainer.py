@@ -1,0 +1,76 @@
+"""Every library and algorithm that is installed: train, interrupt, resume, evaluate, export."""
+
+import csv
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from isaac_gymnasium.cli import _loop, main
+from isaac_gymnasium.cli._policy import trained_policy
+from isaac_gymnasium.integrations.trainers import TRAINERS, load_trainer
+
+TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
+ON_POLICY = ["--rollouts", "10", "--mini-batches", "2"]
+OFF_POLICY = ["--learning-starts", "40", "--batch-size", "16", "--gradient-steps", "1"]
+OFF_POLICY += ["--report-every", "10", "--buffer-size", "400"]
+
+
+@pytest.fixture(autouse=True)
+def user_directory(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("tensorboard")
+    shutil.copy(TOY, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "toy_env", raising=False)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
+def test_the_whole_way(library, algorithm, monkeypatch, capsys):
+    try:
+        load_trainer(library, algorithm)
+    except ImportError as error:
+        assert f"pip install isaac-gymnasium[{TRAINERS[library, algorithm].extra}]" in str(error)
+        pytest.skip(f"{library} is not installed")
+    own = ON_POLICY if algorithm == "ppo" else OFF_POLICY
+    words = ["--library", library, "--algorithm", algorithm, "--num-envs", "8", *own]
+    words += ["--timesteps", "320", "--hidden-sizes", "8", "--run-dir", "run", "--device", "cpu"]
+
+    updates = []
+
+    def show(*arguments):
+        updates.append(arguments)
+        if len(updates) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(_loop, "_show", show)
+    assert main(["train", "toy_env:Toy-v0", *words]) == 143
+    state = torch.load("run/checkpoint.pt", weights_only=True)
+    assert state["timesteps"] == 160
+    assert main(["resume", "run"]) == 0
+    resumed = capsys.readouterr().out.splitlines()[-1]
+    assert resumed.startswith("evaluation: return ")
+    with Path("run/metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [int(row["environment_steps"]) for row in table] == [80, 160, 240, 320]
+    assert any(name.startswith("loss/") and cell for name, cell in table[-1].items())
+    assert {"episode/return", "episode/length", "reward/near"} <= set(table[0])
+    config = json.loads(Path("run/config.json").read_text())
+    assert (config["library"], config["algorithm"]) == (library, algorithm)
+
+    assert main(["evaluate", "run", "--episodes", "8", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == resumed
+    assert main(["evaluate", "run", "--episodes", "1", "--device", "cpu"]) == 0
+    assert main(["export", "run", "--format", "torchscript"]) == 0
+    observations = torch.randn(5, 3)
+    with trained_policy(Path("run"), num_envs=3, device="cpu") as trained:
+        actions = trained.policy(observations)
+    assert actions.shape == (5, 1)
+    assert actions.abs().max() <= 1
+    torch.testing.assert_close(torch.jit.load("run/policy.pt")(observations), actions)
