@@ -15,6 +15,7 @@ import tyro
 from isaac_gymnasium.cli._environment import import_task_module
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._parameters import Parameters, task_parameters
+from isaac_gymnasium.cli.audit import Audit
 from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
 from isaac_gymnasium.cli.evaluate import Evaluate
@@ -29,6 +30,8 @@ from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
 Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity
+Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark
+Command = List | Train | Resume | Evaluate | Export | Check | Benchmark | Audit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; those of this process by default.
 
     Returns:
-        The exit status: 0, 1 where `check` found a failure, 2 after a mistake of the user, 128 and
-        the number of a signal that ended it.
+        The exit status: 0, 1 where `check` or `audit` found a failure, 2 after a mistake of the
+        user, 128 and the number of a signal that ended it.
     """
     # A console script, unlike `python -m`, does not find modules in the current directory.
     if os.getcwd() not in sys.path:
@@ -107,6 +110,7 @@ def _read(
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")]
         | Annotated[Parity, tyro.conf.subcommand("parity")],
+        | Annotated[Audit, tyro.conf.subcommand("audit")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,
