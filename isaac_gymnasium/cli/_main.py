@@ -32,6 +32,7 @@ from isaac_gymnasium.presets.configs import TrainConfig
 Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity
 Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark
 Command = List | Train | Resume | Evaluate | Export | Check | Benchmark | Audit
+Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Audit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
