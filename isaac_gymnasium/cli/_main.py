@@ -29,10 +29,7 @@ from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity
-Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark
-Command = List | Train | Resume | Evaluate | Export | Check | Benchmark | Audit
-Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Audit
+Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity | Audit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +107,7 @@ def _read(
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")]
-        | Annotated[Parity, tyro.conf.subcommand("parity")],
+        | Annotated[Parity, tyro.conf.subcommand("parity")]
         | Annotated[Audit, tyro.conf.subcommand("audit")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
