@@ -9,10 +9,10 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check clean system-libraries
+.PHONY: help setup run test notebooks check clean system-libraries
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Create .venv and install the package with its development tools (PYTHON=python3.12 chooses the interpreter).
 
@@ -22,6 +22,11 @@ run: setup ## Train a task; ENV=, NUM_ENVS= and ARGS= choose which and how.
 # One thread for each worker's torch: with more, the workers fight over the cores.
 test: setup ## Run the tests; ARGS= goes to pytest.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+notebooks: setup ## Execute the notebooks and keep their outputs; ARGS="01 06" chooses, ARGS=--check writes nothing.
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-dev.txt --editable '.[notebooks]'
+	$(VENV)/bin/python notebooks/run.py $(ARGS)
 
 check: setup ## Check style, formatting and types, and that the package builds and imports.
 	$(VENV)/bin/ruff check

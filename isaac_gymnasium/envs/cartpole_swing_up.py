@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.robots.cartpole import RAIL_HEIGHT, cartpole
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class CartpoleSwingUp(Task):
 
     num_actions: ClassVar[int] = 1
     num_observations: ClassVar[int] = 5
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(7.0, -1.5, 3.0), target=(0.0, 0.0, 1.8), cell=(1.5, 9.0)
+    )
 
     env_spacing: float = 10.0
     episode_length_s: float = 10.0

@@ -20,6 +20,7 @@ from isaac_gymnasium.envs._franka_arm import (
 from isaac_gymnasium.robots.drawer_cabinet import HANDLE, STROKE, drawer_cabinet
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.model import PhysicsSettings
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_rotate
 
@@ -98,6 +99,9 @@ class FrankaCabinet(Task):
     """
 
     num_observations: ClassVar[int] = 23
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(-0.75, -1.7, 1.25), target=(0.45, 0.0, 0.4), cell=(1.8, 1.4)
+    )
 
     env_spacing: float = 3.0
     episode_length_s: float = 8.0

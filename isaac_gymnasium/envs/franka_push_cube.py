@@ -18,6 +18,7 @@ from isaac_gymnasium.envs._franka_arm import (
 )
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class FrankaPushCube(Task):
     """
 
     num_observations: ClassVar[int] = 31
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
+    )
     cube_place: ClassVar[tuple[float, float]] = (0.45, 0.0)
 
     episode_length_s: float = 2.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from isaac_gymnasium.controllers import operational_space_torque, pose_acceleration
 from isaac_gymnasium.envs._franka_arm import FrankaArm
 from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import orientation_error, quat_from_euler_xyz
 
@@ -83,6 +84,9 @@ class FrankaReach(Task):
     * v0: initial version
     """
 
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
+    )
     env_spacing: float = 2.5
     episode_length_s: float = 12.0
     dt: float = 1.0 / 60.0

@@ -19,6 +19,7 @@ from isaac_gymnasium.envs._franka_arm import (
 )
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_from_euler_xyz
 
@@ -99,6 +100,9 @@ class FrankaStackCube(Task):
     """
 
     num_observations: ClassVar[int] = 38
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
+    )
     middle: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
     episode_length_s: float = 5.0

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.robots.quadcopter import MASS, add_quadcopter
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_rotate, quat_rotate_inverse
 
@@ -59,6 +60,9 @@ class Quadcopter(Task):
 
     num_actions: ClassVar[int] = 4
     num_observations: ClassVar[int] = 12
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(0.45, -0.5, 0.85), target=(0.0, 0.0, 0.55), follow="Quadcopter", cell=(0.6, 0.6)
+    )
     start_height: ClassVar[float] = 0.5
 
     # Far enough for nothing to meet: goals reach to 2 m, and an episode lasts 10 s.

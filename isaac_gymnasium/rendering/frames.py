@@ -66,8 +66,8 @@ class FrameMaker:
 
     def _find_cell(self, spacing: float) -> tuple[float, float]:
         """Room to move about what is authored, but no more than an environment has."""
-        x, y = (1.6 * (self._boxes[1] - self._boxes[0])[:2] + 0.2).tolist()
-        return (min(spacing, x), min(spacing, y))
+        edge = min(spacing, 1.5 * float((self._boxes[1] - self._boxes[0])[:2].max()) + 0.2)
+        return (edge, edge)
 
     def snapshot(self) -> Tensor:
         """(N, B, 7) what there is to see now, kept."""

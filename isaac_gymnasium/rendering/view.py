@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.transforms import quat_from_matrix, quat_rotate_inverse
+from isaac_gymnasium.transforms import quat_from_matrix, quat_rotate, quat_rotate_inverse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +64,25 @@ def look_at(eye: Tensor, target: Tensor) -> Tensor:
 
 
 def fit(target: Tensor, toward: Tensor, points: Tensor, lens: Lens, margin: float = 1.08) -> Tensor:
-    """(7,) pose of the nearest camera that sees all points.
+    """(7,) pose of the nearest camera that sees all points, as much left and right of its middle.
 
     Args:
-        target: (3,) the point in the middle of the picture.
+        target: (3,) a point to look at to begin with.
         toward: (3,) direction from there to the camera.
         points: (P, 3) what must be seen.
         lens: The camera's.
         margin: How much of the picture to leave free about them.
     """
     toward = torch.nn.functional.normalize(toward, dim=-1)
-    pose = look_at(target + toward, target)
-    x, y, z = (quat_rotate_inverse(pose[3:].expand(len(points), 4), points - target)).unbind(-1)
+    rotation = look_at(target + toward, target)[3:]
     slope = math.tan(0.5 * lens.fov) / margin
     wide = slope * lens.width / lens.height
-    distance = torch.maximum(x.abs() / wide, y.abs() / slope) - z
-    return torch.cat((target + toward * distance.max(), pose[3:]))
+    for _ in range(8):
+        x, y, z = quat_rotate_inverse(rotation.expand(len(points), 4), points - target).unbind(-1)
+        distance = (torch.maximum(x.abs() / wide, y.abs() / slope) - z).max()
+        u, v = x / (z + distance), y / (z + distance)
+        middle = torch.stack((u.max() + u.min(), v.max() + v.min(), torch.zeros_like(distance)))
+        target = target + quat_rotate(rotation, 0.5 * distance * middle)
+    x, y, z = quat_rotate_inverse(rotation.expand(len(points), 4), points - target).unbind(-1)
+    distance = (torch.maximum(x.abs() / wide, y.abs() / slope) - z).max()
+    return torch.cat((target + toward * distance, rotation))

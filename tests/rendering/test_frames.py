@@ -231,6 +231,8 @@ def test_fit_sees_all_points_and_no_more_than_it_has_to() -> None:
     u, v = x / z * lens.focal_length / 80, y / z * lens.focal_length / 45
     edge = torch.maximum(u.abs(), v.abs()).max()
     assert (z > 0).all() and edge == pytest.approx(1.0, abs=1e-4)
+    assert float(u.max() + u.min()) == pytest.approx(0.0, abs=0.02)
+    assert float(v.max() + v.min()) == pytest.approx(0.0, abs=0.02)
 
 
 def test_a_viewpoint_needs_a_direction() -> None:
