@@ -120,12 +120,13 @@ class TorchRolloutBuffer(RolloutBuffer):
         """
         assert self.full, "the buffer must be full"
         size = self.buffer_size * self.n_envs
-        flat = tree_map(lambda leaf: leaf.flatten(0, 1), self.tensors)
         order = torch.randperm(size, device=self.device)
         for rows in order.split(batch_size or size):
-            yield self._samples(tree_map(lambda leaf, rows=rows: leaf[rows], flat))
+            yield self.samples(rows)
 
-    def _samples(self, batch: dict[str, Any]) -> RolloutBufferSamples | DictRolloutBufferSamples:
+    def samples(self, rows: Tensor) -> RolloutBufferSamples | DictRolloutBufferSamples:
+        """Samples (B,) by their index among all, that is step times N plus environment."""
+        batch = tree_map(lambda leaf: leaf.flatten(0, 1)[rows], self.tensors)
         nested = isinstance(batch["observations"], dict)
         return (DictRolloutBufferSamples if nested else RolloutBufferSamples)(
             observations=batch["observations"],

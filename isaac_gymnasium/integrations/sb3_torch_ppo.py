@@ -5,12 +5,14 @@
     model.save("cartpole")
 
 Collecting, the bootstrap of truncated episodes, advantages and minibatches are tensor operations;
-in SB3's own PPO each of them goes through NumPy, the bootstrap one environment at a time.
+in SB3's own PPO each of them goes through NumPy, the bootstrap one environment at a time. On CUDA
+acting and each minibatch are one launch, and losses are fetched once an update.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
@@ -21,7 +23,9 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.nn import functional
 
+from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.sb3 import Sb3VecEnv, TensorStep
 from isaac_gymnasium.wrappers.tree import tree_map
 
@@ -33,6 +37,19 @@ from stable_baselines3.common.vec_env import VecTransposeImage
 from isaac_gymnasium.integrations._torch_rollout_buffer import TorchRolloutBuffer
 
 __all__ = ["TorchPPO", "TorchRolloutBuffer"]
+
+_LOGGED = (
+    "entropy_loss",
+    "policy_gradient_loss",
+    "value_loss",
+    "approx_kl",
+    "clip_fraction",
+    "loss",
+    "explained_variance",
+    "std",
+)
+_RECORDINGS = ("_explore", "_minibatches", "_rates")
+"""Made anew by every model."""
 
 
 class TorchPPO(PPO):
@@ -77,6 +94,9 @@ class TorchPPO(PPO):
                 f"{self.rollout_buffer_class.__name__}"
             )
         super()._setup_model()
+        self._explore = Graph(self._explore_now, self.device, enabled=not self.use_sde)
+        self._minibatches: dict[int, Graph[Tensor]] = {}
+        self._rates: dict[int, Tensor] = {}
 
     def _maybe_recommend_cpu(self, mlp_class_name: str = "") -> None:
         """SB3 advises against a GPU for small networks, since its data are in NumPy."""
@@ -86,7 +106,27 @@ class TorchPPO(PPO):
         excluded: list[str] = super()._excluded_save_params()
         if self.rollout_buffer_class is TorchRolloutBuffer:
             excluded.append("rollout_buffer_class")
-        return [*excluded, "_last_obs", "_last_episode_starts"]
+        return [*excluded, "_last_obs", "_last_episode_starts", *_RECORDINGS]
+
+    def get_parameters(self) -> dict[str, Any]:
+        """The weights and the optimiser's state, as SB3's own PPO takes them on any device."""
+        parameters: dict[str, Any] = super().get_parameters()
+        for state in parameters.values():
+            for group in state.get("param_groups", ()):
+                if isinstance(group["lr"], Tensor):
+                    group |= {"lr": float(group["lr"]), "capturable": False}
+        return parameters
+
+    def set_parameters(self, *args: Any, **kwargs: Any) -> None:
+        """Takes over weights and the optimiser's state; see SB3."""
+        super().set_parameters(*args, **kwargs)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drops what was recorded with tensors that have been replaced."""
+        if hasattr(self, "_explore"):
+            self._explore.forget()
+            self._minibatches.clear()
 
     def collect_rollouts(
         self,
@@ -116,8 +156,7 @@ class TorchPPO(PPO):
                 self._on_device(self._last_obs),
                 self._on_device(self._last_episode_starts),
             )
-            with torch.no_grad(), _unvalidated():
-                actions, values, log_probs = self.policy(obs)
+            actions, values, log_probs = self._explore(*_leaves(obs))
             clipped = within_bounds(actions)
             step = venv.step_tensors(clipped.to(venv.device))
             steps.append(step)
@@ -154,6 +193,128 @@ class TorchPPO(PPO):
         callback.update_locals({"values": last_values})
         callback.on_rollout_end()
         return True
+
+    def _explore_now(self, *leaves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with torch.no_grad(), _unvalidated():
+            acted: tuple[Tensor, Tensor, Tensor] = self.policy(self._tree(leaves))
+        return acted
+
+    def _tree(self, leaves: tuple[Tensor, ...]) -> Any:
+        """Observations of their leaves, in the order of `_leaves`."""
+        space = self.observation_space
+        if isinstance(space, spaces.Dict):
+            return dict(zip(sorted(space.keys()), leaves, strict=True))
+        return leaves[0]
+
+    # ------------------------------------------------------------------ learning
+
+    def train(self) -> None:
+        """Learns from the rollout; as SB3's own, whose losses and logs these are."""
+        if not self._recordable():
+            super().train()
+            return
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        self._keep_in_place(self.policy.optimizer)
+        progress = self._current_progress_remaining
+        clips: dict[str, float | None] = {"clip_range": self.clip_range(progress)}
+        if self.clip_range_vf is not None:
+            clips["clip_range_vf"] = self.clip_range_vf(progress)
+        limits = [
+            torch.tensor(clips[name], device=self.device) if name in clips else None
+            for name in ("clip_range", "clip_range_vf")
+        ]
+        buffer = self.rollout_buffer
+        size = buffer.buffer_size * buffer.n_envs
+        numbers = []
+        for _ in range(self.n_epochs):
+            order = torch.randperm(size, device=self.device)
+            for rows in order.split(self.batch_size):
+                minibatch = self._minibatches.setdefault(
+                    len(rows), Graph(self._learn_now, torch.device(self.device))
+                )
+                numbers.append(minibatch(rows, *limits).clone())
+            self._n_updates += 1
+        self._log(torch.stack(numbers), clips)
+
+    def _recordable(self) -> bool:
+        """Whether learning is the same operations in every minibatch, known in advance."""
+        return (
+            self.target_kl is None
+            and not self.use_sde
+            and type(self.rollout_buffer) is TorchRolloutBuffer
+            and type(self.policy.optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+        )
+
+    def _keep_in_place(self, optimizer: torch.optim.Optimizer) -> None:
+        """Lets the optimiser work without the host, on a learning rate that keeps its tensor."""
+        if torch.device(self.device).type != "cuda":
+            return
+        for index, group in enumerate(optimizer.param_groups):
+            rate = self._rates.setdefault(index, torch.zeros((), device=self.device))
+            rate.fill_(group["lr"])
+            if group["lr"] is not rate and not group["capturable"]:
+                self._forget()
+            group["lr"], group["capturable"] = rate, True
+            for parameter in group["params"]:
+                state = optimizer.state.get(parameter, {})
+                if "step" in state:
+                    state["step"] = state["step"].to(self.device)
+
+    def _learn_now(self, rows: Tensor, clip_range: Tensor, clip_range_vf: Tensor | None) -> Tensor:
+        """One step of gradient descent on the samples (B,) given by index."""
+        data = self.rollout_buffer.samples(rows)
+        actions = data.actions
+        if isinstance(self.action_space, spaces.Discrete):
+            actions = actions.long().flatten()
+        with _unvalidated():
+            values, log_prob, entropy = self.policy.evaluate_actions(data.observations, actions)
+        values = values.flatten()
+        advantages = data.advantages
+        if self.normalize_advantage and len(rows) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        log_ratio = log_prob - data.old_log_prob
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+        policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+        if clip_range_vf is not None:
+            change = (values - data.old_values).clamp(-clip_range_vf, clip_range_vf)
+            values = data.old_values + change
+        value_loss = functional.mse_loss(data.returns, values)
+        entropy_loss = log_prob.mean() if entropy is None else -entropy.mean()
+        loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+        self.policy.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        with torch.no_grad():
+            divergence = ((ratio - 1) - log_ratio).mean()
+            outside = ((ratio - 1).abs() > clip_range).float().mean()
+            return torch.stack(
+                (entropy_loss, policy_loss, value_loss, divergence, outside, loss)
+            ).detach()
+
+    def _log(self, numbers: Tensor, clips: dict[str, float | None]) -> None:
+        """Fetches what there is to tell, all at once, and logs it under SB3's names."""
+        values, returns = (self.rollout_buffer.tensors[name] for name in ("values", "returns"))
+        unexplained = (returns - values).var(correction=0) / returns.var(correction=0)
+        means = numbers.mean(0)
+        # SB3 logs the divergence of the last pass, and the loss of its last minibatch.
+        means[3] = numbers[-(len(numbers) // self.n_epochs) :, 3].mean()
+        means[5] = numbers[-1, 5]
+        fetched = torch.cat((means, (1.0 - unexplained).reshape(1)))
+        if hasattr(self.policy, "log_std"):
+            fetched = torch.cat((fetched, self.policy.log_std.detach().exp().mean().reshape(1)))
+        told = fetched.tolist()
+        if not all(map(math.isfinite, told[:6])):
+            raise ValueError(f"training diverged: the loss became {told[5]}")
+        for name, value in zip(_LOGGED, told, strict=False):
+            self.logger.record(f"train/{name}", value)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, clip in clips.items():
+            self.logger.record(f"train/{name}", clip)
+
+    # ------------------------------------------------------------------ parts of collecting
 
     def _prepare(self, env: Any) -> Callable[[Any], Any]:
         """What makes the policy's observations of the environment's."""
@@ -211,11 +372,15 @@ class TorchPPO(PPO):
             self.ep_success_buffer.extend(bool(array[t, k]) for array in successes)
 
 
+def _leaves(obs: Any) -> list[Tensor]:
+    return [obs[key] for key in sorted(obs)] if isinstance(obs, dict) else [obs]
+
+
 @contextlib.contextmanager
 def _unvalidated() -> Iterator[None]:
     """Keeps torch's distributions from looking at their arguments, for which the host would wait.
 
-    They still do so in training, so that a policy that has become NaN does not go unnoticed.
+    A policy that has become NaN is noticed by its losses.
     """
     before = Distribution._validate_args
     Distribution.set_default_validate_args(False)

@@ -50,7 +50,7 @@ ARRAYS = (
 def model_of(algorithm, observations="box", num_envs=5, device="cpu", env=None, **kwargs):
     env = env or Sb3VecEnv(CountingEnv(num_envs, observations, device=device))
     settings = {"n_steps": 11, "n_epochs": 2, "gamma": 0.9, "seed": 3, **kwargs}
-    settings["batch_size"] = settings["n_steps"]
+    settings.setdefault("batch_size", settings["n_steps"])
     settings |= {"policy_kwargs": {"net_arch": [8], **settings.get("policy_kwargs", {})}}
     policy = POLICIES[observations]
     return algorithm(policy, env, device=device, **settings)
@@ -345,6 +345,64 @@ class TestFiles:
         model_of(TorchPPO).save(tmp_path / "model")
         loaded = TorchPPO.load(tmp_path / "model", device="cpu")
         assert loaded.predict(np.zeros(4, np.float32))[0].shape == (2,)
+
+
+class TestTrain:
+    def test_logs_are_those_of_sb3(self):
+        logged = []
+        for algorithm in (TorchPPO, PPO):
+            model = model_of(algorithm, n_steps=4, batch_size=20, n_epochs=1, clip_range_vf=0.2)
+            torch.manual_seed(1)
+            model.learn(20)
+            logged.append(
+                {k: v for k, v in model.logger.name_to_value.items() if k.startswith("train/")}
+            )
+        ours, theirs = logged
+        assert set(ours) == set(theirs)
+        for name, value in theirs.items():
+            assert ours[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+
+    def test_a_policy_that_became_nan_is_noticed(self):
+        model = model_of(TorchPPO, n_steps=4, batch_size=10)
+        model.learn(20)
+        with torch.no_grad():
+            model.policy.value_net.bias.fill_(float("nan"))
+        with pytest.raises(ValueError, match="training diverged"):
+            model.train()
+
+    def test_what_cannot_be_recorded_learns_as_sb3_does(self):
+        model = model_of(TorchPPO, n_steps=4, batch_size=10, target_kl=1e-9, n_epochs=20)
+        model.learn(20)
+        assert not model._recordable() and model._n_updates < 20
+
+    def test_files_made_on_a_gpu_load_without_one(self):
+        model = model_of(TorchPPO, n_steps=4, batch_size=10)
+        model.learn(20)
+        # What learning on CUDA leaves behind.
+        (group,) = model.policy.optimizer.param_groups
+        group |= {"lr": torch.tensor(3e-4), "capturable": True}
+        (group,) = model.get_parameters()["policy.optimizer"]["param_groups"]
+        assert group["lr"] == pytest.approx(3e-4) and not isinstance(group["lr"], torch.Tensor)
+        assert not group["capturable"]
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    def test_recorded_minibatches_learn_what_plain_ones_do(self):
+        weights = []
+        for recorded in (True, False):
+            torch.manual_seed(0)
+            model = model_of(TorchPPO, device="cuda:0", n_steps=16, batch_size=16, n_epochs=4)
+            model._setup_model()
+            if not recorded:
+                model._recordable = lambda: False
+            for _ in range(3):
+                torch.manual_seed(1)
+                model.learn(80, reset_num_timesteps=False)
+            weights.append([p.detach().clone() for p in model.policy.parameters()])
+            if recorded:
+                assert any(graph._graph for graph in model._minibatches.values())
+        for ours, theirs in zip(*weights, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-3)
 
 
 class TestLearning:
