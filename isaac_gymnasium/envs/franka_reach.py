@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
     from isaac_gymnasium.scene.builder import Scene
 
-HOME = (0.0, -0.569, 0.0, -2.81, 0.0, 3.037, 0.741)
+HOME = (0.0, -0.569, 0.0, -2.81, 0.0, 3.037, 0.0)
 # Half a turn to both sides of the heading that joint 7 has in its middle, so that the quaternions
 # jump where the joint's range has its gap and nowhere else.
 _GOAL_LOW = (0.35, -0.2, 0.15, math.pi / 4 - math.pi)
@@ -38,7 +38,8 @@ class FrankaReach(Task):
     appears. Follows the reaching task of Isaac Lab (its `Isaac-Reach-Franka-v0`: goals, rewards,
     time step, start). Different on purpose: actions are bounded, with a scale that covers every
     joint; the observation also holds the error; the small penalties do not grow during training;
-    the goals of an episode are drawn at its start; the arm has this package's drives.
+    the goals of an episode are drawn at its start; joint 7 starts in the middle of its range, from
+    where the shorter way to a heading is one that it can go; the arm has this package's drives.
 
     ## Action Space
     `control_mode="joint"` (default): `Box(-1, 1, (7,))`, joint targets: the default position plus

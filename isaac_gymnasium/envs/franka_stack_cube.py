@@ -64,7 +64,8 @@ class FrankaStackCube(Task):
     * `lift`: 2 times the share of the way up to the green cube's top, while held (d below 5 cm)
     * `place`: 3 (1 - tanh(5 g)) times that share, with g the distance to its place
     * `on_top`: 6 while the red cube is on top
-    * `release`: 2 times the share of the way that the gripper has opened, while on top
+    * `release`: the share of the way that the gripper has opened, times 1 plus twice the share of
+      the 5 cm to release that the fingertips have gone, while on top
     * `success`: 4 in success
     * `action`: -0.01 times the squared action
 
@@ -229,7 +230,7 @@ class FrankaStackCube(Task):
             "lift": 2.0 * lifted * below,
             "place": 3.0 * lifted * (1.0 - torch.tanh(5.0 * miss.norm(dim=-1))) * below,
             "on_top": 6.0 * on_top,
-            "release": 2.0 * opened * on_top,
+            "release": opened * (1.0 + 2.0 * torch.clamp(distance / HELD, max=1.0)) * on_top,
             "success": 4.0 * success,
             "action": -0.01 * self.actions.square().sum(-1),
         }

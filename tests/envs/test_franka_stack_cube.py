@@ -134,7 +134,7 @@ def test_rewards_by_hand(make: Make) -> None:
             "place": 3 * lifted * (1 - math.tanh(5 * g)) * (not on_top[k]),
             "on_top": 6.0 * on_top[k],
             # The gripper stands open.
-            "release": 2.0 * on_top[k],
+            "release": (1 + 2 * min(d / 0.05, 1)) * on_top[k],
             "success": 4.0 * (k == 6),
             "action": -0.01 * float(action[k].square().sum()),
         }
@@ -172,10 +172,10 @@ def test_nothing_short_of_success_pays_as_much(make: Make) -> None:
         rewards = env.task.get_rewards()
         short[name] = float(sum(rewards.values())[0])
     assert short["over the place"] == pytest.approx(6.0, abs=0.3)
-    assert short["on top, held"] == pytest.approx(8.0, abs=0.01)
+    assert short["on top, held"] == pytest.approx(7.0, abs=0.01)
     base = torch.tensor((0.5, 0.2, 0.035)).repeat(N, 1)
     put(env, base + torch.tensor((0.0, 0.0, 0.06)), base)
-    assert float(sum(env.task.get_rewards().values())[0]) == pytest.approx(12.0, abs=0.01)
+    assert float(sum(env.task.get_rewards().values())[0]) == pytest.approx(13.0, abs=0.01)
 
 
 def test_the_reward_of_isaacgymenvs_by_hand(make: Make) -> None:
