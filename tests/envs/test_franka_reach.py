@@ -94,7 +94,7 @@ def test_goals_fill_their_box_and_point_down(make: Make) -> None:
     heading = torch.atan2(x_axis[..., 1], x_axis[..., 0])
     assert float(heading.min()) < -3.0
     assert float(heading.max()) > 3.0
-    # The quaternions are continuous but where joint 7, at heading 45 degrees in its middle, is torn.
+    # The quaternions jump only half a turn from 45 degrees, the heading in the middle of joint 7.
     from_middle = torch.remainder(heading - math.pi / 4 + math.pi, math.tau) - math.pi
     first = goals[..., 3] * math.cos(math.pi / 8) + goals[..., 4] * math.sin(math.pi / 8)
     torch.testing.assert_close(first, torch.cos(from_middle / 2), atol=1e-4, rtol=0.0)
