@@ -15,6 +15,7 @@ _OURS = {
     "IsaacAllegroHand-v0": "isaac_gymnasium.envs.allegro_hand:AllegroHand",
     "IsaacAnt-v0": "isaac_gymnasium.envs.ant:Ant",
     "IsaacAnymal-v0": "isaac_gymnasium.envs.anymal:Anymal",
+    "IsaacAnymalRough-v0": "isaac_gymnasium.envs.anymal_rough:AnymalRough",
     "IsaacBallBalance-v0": "isaac_gymnasium.envs.ball_balance:BallBalance",
     "IsaacCartpole-v0": "isaac_gymnasium.envs.cartpole:Cartpole",
     "IsaacCartpoleCamera-v0": "isaac_gymnasium.envs.cartpole_camera:CartpoleCamera",
@@ -27,6 +28,7 @@ _OURS = {
     "IsaacFrankaReach-v0": "isaac_gymnasium.envs.franka_reach:FrankaReach",
     "IsaacFrankaStackCube-v0": "isaac_gymnasium.envs.franka_stack_cube:FrankaStackCube",
     "IsaacGo2-v0": "isaac_gymnasium.envs.go2:Go2",
+    "IsaacGo2Rough-v0": "isaac_gymnasium.envs.go2_rough:Go2Rough",
     "IsaacHumanoid-v0": "isaac_gymnasium.envs.humanoid:Humanoid",
     "IsaacQuadcopter-v0": "isaac_gymnasium.envs.quadcopter:Quadcopter",
 }

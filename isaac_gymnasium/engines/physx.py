@@ -112,7 +112,7 @@ class PhysxEngine(Engine):
 
         self._stage = ovstage.Stage("isaac_gymnasium")
         with tempfile.TemporaryDirectory() as folder:
-            file = str(Path(folder) / "scene.usda")
+            file = str(Path(folder) / "scene.usdc")
             self.scene.stage.Export(file)
             ovstage.population.open_usd(
                 self._stage, file, ordinal=1, domains=ovstage.PopulationDomain.ALL

@@ -81,6 +81,10 @@ class VelocityTask(Task):
 
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground(material=Material(static_friction=1.0, dynamic_friction=1.0))
+        self.add_robot(scene)
+
+    def add_robot(self, scene: Scene) -> None:
+        """Adds the robot, with reports of what its base, feet and shins touch."""
         scene.add_robot("Robot", self.robot_model(), position=(0.0, 0.0, self.start_height))
         for link in ("base", *self.feet, *self.shins):
             scene.enable_contact_reports(f"Robot/{link}")
@@ -175,6 +179,7 @@ class VelocityTask(Task):
             "acceleration": self.dof_acc.square().sum(-1),
             "jerk": (self.actions - self.last_actions).square().sum(-1),
             "air_time": flights * walking,
+            "fall": self.get_terminations().float(),
             "contacts": self.body.touching[:, 1:].float().sum(-1),
         }
         return {
@@ -195,6 +200,10 @@ class VelocityTask(Task):
             "fell": fell,
         }
 
+    def start_place(self, mask: Tensor, rng: RandomStreams) -> Tensor:
+        """(N, 3) ground, world frame, on which the environments of the mask start, m."""
+        return self.engine.env_origins
+
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
         rows = mask.unsqueeze(-1)
         pos = self.home + rng.uniform(-self.joint_noise, self.joint_noise, (12,))
@@ -207,9 +216,9 @@ class VelocityTask(Task):
         pose = torch.zeros(self.num_envs, 7, device=self.device)
         yaw = rng.uniform(-math.pi, math.pi)
         zero = torch.zeros_like(yaw)
-        pose[:, 2] = self.start_height
+        pose[:, :3] = self.start_place(mask, rng)
+        pose[:, 2] += self.start_height
         pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
-        pose[:, :3] += self.engine.env_origins
         self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
 
         self.velocity_command.reset(mask, rng)

@@ -21,7 +21,8 @@ class Go2(VelocityTask):
     for the Go2 (reward weights, gains, default stance, time steps). It differs on purpose: turning
     is commanded directly and not through a heading, observations carry no noise and masses are
     not randomised, joints are driven by the engine's implicit drives with the data sheet's torque
-    limits, joint acceleration is taken over the environment's step, and actions lie in [-1, 1].
+    limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1], and
+    a fall costs, without which falling soon can be the cheapest way out.
 
     ## Action Space
     `Box(-1, 1, (12,))`: joint position targets minus default positions, in units of
@@ -43,6 +44,7 @@ class Go2(VelocityTask):
     * `torque`: -2e-4 times the sum of squared joint torques
     * `acceleration`: -2.5e-7 times the sum of squared joint accelerations
     * `jerk`: -0.01 times the squared change of the action
+    * `fall`: -100 in the step that terminates
     * `air_time`: 0.25 times, for each foot that lands, its time in the air minus 0.5 s, while the
       command asks to walk (more than 0.1 m/s)
 
@@ -76,6 +78,7 @@ class Go2(VelocityTask):
         "torque": -2e-4,
         "acceleration": -2.5e-7,
         "jerk": -0.01,
+        "fall": -100.0,
         "air_time": 0.25,
     }
     feet: ClassVar[tuple[str, ...]] = FEET

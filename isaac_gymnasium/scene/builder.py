@@ -244,6 +244,24 @@ class Scene:
             usd.set_pose(UsdGeom.Xformable(prim), position, orientation, scale)
         return path
 
+    def ignore_each_other(self, *names: str) -> None:
+        """Lets bodies at or below these prims pass through each other, in all environments.
+
+        For robots that share a terrain: on the CPU nothing else keeps environments apart that meet.
+
+        Args:
+            names: Full prim paths, or names in the environment.
+        """
+        path = "/World/ghosts"
+        self._refuse_taken(path)
+        group = UsdPhysics.CollisionGroup.Define(self.stage, path)
+        members = [n if n.startswith("/") else f"{ENV_0}/{n}" for n in names]
+        for member in members:
+            if not self.stage.GetPrimAtPath(member):
+                raise ValueError(f"{member}: nothing here that could be ignored")
+        group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets(members)
+        group.CreateFilteredGroupsRel().SetTargets([path])
+
     def enable_contact_reports(self, path: str) -> None:
         """Lets `Engine.contacts` read the forces on every rigid body at or below a prim.
 

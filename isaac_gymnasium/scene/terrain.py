@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ the height of its middle, where a robot starts."""
 _DEPTH = 1.0
 _PLATFORM = 3.0
 _STEP = 0.3
-_SPACING = 0.1
+_SPACING = 0.2
 
 
 def flat(edge: float, difficulty: float, rng: Generator) -> tuple[TriangleMesh, float]:
@@ -60,11 +61,13 @@ def stairs_down(edge: float, difficulty: float, rng: Generator) -> tuple[Triangl
     return join(boxes), floor
 
 
-def random_boxes(edge: float, difficulty: float, rng: Generator) -> tuple[TriangleMesh, float]:
-    """Square pillars of 0.45 m, up to 0.05 to 0.2 m above and below, round a level platform."""
+def random_boxes(
+    edge: float, difficulty: float, rng: Generator, *, low: float = 0.05, high: float = 0.2
+) -> tuple[TriangleMesh, float]:
+    """Square pillars of 0.45 m, up to `low` to `high` above and below, round a level platform."""
     cells = int(edge / 0.45)
     width = edge / cells
-    most = 0.05 + 0.15 * difficulty
+    most = low + (high - low) * difficulty
     boxes = [box_mesh((0.0, 0.0, -_DEPTH), (edge, edge, -most))]
     for row, column in np.ndindex(cells, cells):
         x, y = row * width, column * width
@@ -74,27 +77,27 @@ def random_boxes(edge: float, difficulty: float, rng: Generator) -> tuple[Triang
     return join(boxes), 0.0
 
 
-def rough(edge: float, difficulty: float, rng: Generator) -> tuple[TriangleMesh, float]:
-    """Noise of 0.02 to 0.1 m, more with the difficulty, in steps of 0.02 m; level at the rim."""
+def rough(
+    edge: float, difficulty: float, rng: Generator, *, unit: float = 0.02
+) -> tuple[TriangleMesh, float]:
+    """Noise of 1 to 5 units of height, more with the difficulty; level at the rim and middle."""
     points = round(edge / _SPACING) + 1
     levels = 1 + round(4 * difficulty)
-    heights = 0.02 * rng.integers(0, levels + 1, (points, points)).astype(np.float64)
+    heights = unit * rng.integers(0, levels + 1, (points, points)).astype(np.float64)
     heights[[0, -1]] = heights[:, [0, -1]] = 0.0
-    middle = slice(points // 2 - 3, points // 2 + 4)
+    middle = slice(points // 2 - 2, points // 2 + 3)
     heights[middle, middle] = 0.0
     return height_mesh(heights, edge / (points - 1)), 0.0
 
 
 def slope_up(edge: float, difficulty: float, rng: Generator) -> tuple[TriangleMesh, float]:
     """A pyramid of slope 0 to 0.4 with a platform of 3 m on top."""
-    heights = _slope(edge, 0.4 * difficulty)
-    return height_mesh(heights, edge / (len(heights) - 1)), float(heights.max())
+    return _frustum(edge, 0.4 * difficulty)
 
 
 def slope_down(edge: float, difficulty: float, rng: Generator) -> tuple[TriangleMesh, float]:
     """The same pyramid as a pit."""
-    heights = -_slope(edge, 0.4 * difficulty)
-    return height_mesh(heights, edge / (len(heights) - 1)), float(heights.min())
+    return _frustum(edge, -0.4 * difficulty)
 
 
 ROUGH: Mapping[Tile, float] = {
@@ -106,6 +109,15 @@ ROUGH: Mapping[Tile, float] = {
     slope_down: 0.1,
 }
 """Shares of the kinds in Isaac Lab's rough terrain."""
+ROUGH_FOR_SMALL_ROBOTS: Mapping[Tile, float] = {
+    stairs_up: 0.2,
+    stairs_down: 0.2,
+    partial(random_boxes, low=0.025, high=0.1): 0.2,
+    partial(rough, unit=0.01): 0.2,
+    slope_up: 0.1,
+    slope_down: 0.1,
+}
+"""The same with lower boxes and less noise, as Isaac Lab has it for the Go2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +192,7 @@ def generate_terrain(
     return Terrain(
         mesh=join(meshes),
         origins=origins,
-        kinds=tuple(kind.__name__ for kind in chosen),
+        kinds=tuple(getattr(kind, "func", kind).__name__ for kind in chosen),
         edge=edge,
     )
 
@@ -190,10 +202,14 @@ def _steps(edge: float, difficulty: float) -> tuple[float, int]:
     return 0.05 + 0.18 * difficulty, int((edge - _PLATFORM) / 2 / _STEP)
 
 
-def _slope(edge: float, slope: float) -> NDArray[np.float64]:
-    points = round(edge / _SPACING) + 1
-    place = np.linspace(0.0, edge, points)
-    rim = np.minimum(place, edge - place)
-    run = np.minimum(np.minimum.outer(rim, rim), (edge - _PLATFORM) / 2)
-    heights: NDArray[np.float64] = slope * run
-    return heights
+def _frustum(edge: float, slope: float) -> tuple[TriangleMesh, float]:
+    """Four slopes up or down to a platform, and the height of that."""
+    run = (edge - _PLATFORM) / 2
+    height, far = slope * run, edge - run
+    points = [
+        *((0.0, 0.0, 0.0), (edge, 0.0, 0.0), (edge, edge, 0.0), (0.0, edge, 0.0)),
+        *((run, run, height), (far, run, height), (far, far, height), (run, far, height)),
+    ]
+    quads = [(k, (k + 1) % 4, (k + 1) % 4 + 4, k + 4) for k in range(4)] + [(4, 5, 6, 7)]
+    triangles = [t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))]
+    return TriangleMesh(np.array(points, np.float32), np.array(triangles, np.int32)), height

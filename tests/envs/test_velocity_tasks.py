@@ -121,6 +121,7 @@ def test_rewards_by_hand(make: Make, id: str) -> None:
     task.foot.last_air_time[:, 2] = 0.8
     task.body.touching.fill_(False)
     task.body.touching[1, 1:] = True
+    task.body.force[2, 0] = 5.0
     terms = {name: term.tolist() for name, term in task.get_rewards().items()}
 
     stiffness, damping = task.gains
@@ -142,6 +143,7 @@ def test_rewards_by_hand(make: Make, id: str) -> None:
         # Two landings, after 0.1 s and 0.8 s; standing still earns and costs nothing.
         "air_time": [(0.1 + 0.8) - 2 * task.flight] * 2 + [0.0],
         "contacts": [0.0, float(len(task.shins)), 0.0],
+        "fall": [0.0, 0.0, 1.0],
     }
     assert terms.keys() == task.weights.keys()
     for name, values in terms.items():

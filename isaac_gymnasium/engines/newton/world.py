@@ -81,6 +81,11 @@ class World:
         newton.solvers.SolverMuJoCo.register_custom_attributes(everything)
         everything.replicate(self.builder, num_envs)
         for prim in self.stage.GetPrimAtPath("/World").GetChildren():
+            if prim.IsA(UsdGeom.Mesh):
+                raise EngineError(
+                    f"{prim.GetPath()}: engine 'newton' cannot simulate ground that is a mesh, "
+                    "because MuJoCo's solver knows convex meshes only; use engine='physx'"
+                )
             if prim.IsA(UsdGeom.Gprim):
                 everything.add_builder(self._read(str(prim.GetPath()), dt))
         self.model = everything.finalize(device=device)

@@ -1,0 +1,149 @@
+"""What walking on rough ground adds: `IsaacGo2Rough-v0`, `IsaacAnymalRough-v0`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium as gym
+import pytest
+import torch
+
+import isaac_gymnasium  # noqa: F401 (registers the IDs)
+from isaac_gymnasium.engines import EngineError, available_engines
+from isaac_gymnasium.envs.anymal_rough import AnymalRough
+from isaac_gymnasium.envs.go2_rough import Go2Rough
+
+pytest.importorskip("ovphysx")
+
+TASKS = {"IsaacAnymalRough-v0": AnymalRough, "IsaacGo2Rough-v0": Go2Rough}
+IDS = list(TASKS)
+SMALL = {"levels": 3, "tiles": 10, "first_levels": 2}
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def make(device: torch.device) -> Iterator[Make]:
+    envs: list[Any] = []
+
+    def make(id: str, num_envs: int, **kwargs: Any) -> Any:
+        kwargs = {"engine": "physx", "device": str(device), **SMALL, **kwargs}
+        envs.append(gym.make_vec(id, num_envs=num_envs, **kwargs))
+        envs[-1].reset(seed=0)
+        return envs[-1]
+
+    yield make
+    for env in envs:
+        env.close()
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_robots_start_and_stand_on_their_tiles_and_not_on_each_other(make: Make, id: str) -> None:
+    env = make(id, 40, max_forward=0.0, max_sideways=0.0, max_turn=0.0, joint_noise=0.0)
+    task = env.task
+    assert set(task.level.tolist()) == {0, 1}
+    assert set(task.column.tolist()) == set(range(10))
+    place = torch.from_numpy(task.terrain.origins).to(env.device)[task.level, task.column]
+    assert torch.equal(task.start, place)
+    above = task.robot.root_pose[:, :3] - place
+    expected = torch.tensor((0.0, 0.0, task.start_height), device=env.device).expand(40, 3)
+    torch.testing.assert_close(above, expected, atol=1e-4, rtol=0.0)
+    for _ in range(50):
+        _, _, terminated, _, info = env.step(torch.zeros(40, 12))
+        assert not terminated.any()
+    # Four environments share a tile's middle here, as if each were alone.
+    above = task.robot.root_pose[:, :3] - place
+    assert float(above[:, :2].abs().max()) < 0.1
+    assert float((above[:, 2] - above[:, 2].mean()).abs().max()) < 0.05
+    assert torch.equal(info["level"], task.level.float())
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_scan_is_the_height_above_the_ground(make: Make, id: str) -> None:
+    env = make(id, 10, joint_noise=0.0)
+    task = env.task
+    obs = task.get_observations()
+    assert obs.shape == (10, 235)
+    # All stand on level ground within the scan, but for noise and boxes further out.
+    height = task.robot.root_pose[:, 2:3] - task.start[:, 2:3]
+    level = [k for k, c in enumerate(task.column.tolist()) if "stairs" in task.terrain.kinds[c]]
+    torch.testing.assert_close(
+        obs[level, 48:], (height - 0.5)[level].expand(-1, 187), atol=1e-4, rtol=0.0
+    )
+    pose = task.robot.root_pose.clone()
+    pose[:, 2] += 5.0
+    task.robot.write_root_state(pose, torch.zeros_like(task.robot.root_vel))
+    assert torch.equal(task.get_observations()[:, 48:], torch.ones(10, 187, device=env.device))
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make: Make, id: str) -> None:
+    env = make(id, 8, first_levels=3)
+    task = env.task
+    task.level.fill_(1)
+    task.steps.fill_(1000.0)
+    task.steps[6:] = 10.0
+    task.velocity_command.command.zero_()
+    task.velocity_command.command[2:6, 0] = 0.5
+    pose = task.robot.root_pose.clone()
+    # Asked for 10 m: 4.5 m is off the tile, 3 m is too little, and nothing is asked of the first.
+    for row, way in enumerate((4.5, 0.0, 4.5, 3.0, 0.0, 3.9, 4.5, 0.0)):
+        pose[row, 0] = task.start[row, 0] + way
+    task.robot.write_root_state(pose, torch.zeros_like(task.robot.root_vel))
+    env.reset()
+    assert task.level.tolist() == [2, 1, 2, 0, 0, 0, 1, 1]
+    heights = torch.from_numpy(task.terrain.origins).to(env.device)[task.level, task.column, 2]
+    torch.testing.assert_close(task.robot.root_pose[:, 2], heights + task.start_height)
+
+
+def test_beyond_the_hardest_level_lies_any_and_below_the_easiest_none(make: Make) -> None:
+    env = make("IsaacGo2Rough-v0", 64)
+    task = env.task
+    task.level.fill_(2)
+    task.level[32:] = 0
+    task.steps.fill_(1000.0)
+    task.velocity_command.command.fill_(1.0)
+    pose = task.robot.root_pose.clone()
+    pose[:32, 0] = task.start[:32, 0] + 5.0
+    task.robot.write_root_state(pose, torch.zeros_like(task.robot.root_vel))
+    env.reset()
+    assert set(task.level[:32].tolist()) == {0, 1, 2}
+    assert not task.level[32:].any()
+
+
+def test_without_a_curriculum_levels_stay(make: Make) -> None:
+    env = make("IsaacGo2Rough-v0", 8, curriculum=False)
+    before = env.task.level.clone()
+    env.task.steps.fill_(1000.0)
+    env.task.velocity_command.command.fill_(1.0)
+    env.reset()
+    assert torch.equal(env.task.level, before)
+
+
+def test_falling_off_the_terrain_ends_the_episode(make: Make) -> None:
+    env = make("IsaacGo2Rough-v0", 2)
+    pose = env.task.robot.root_pose.clone()
+    pose[1, 2] = -6.0
+    env.task.robot.write_root_state(pose, torch.zeros_like(env.task.robot.root_vel))
+    assert env.task.get_terminations().tolist() == [False, True]
+
+
+@pytest.mark.skipif("newton" not in available_engines(), reason="needs newton")
+def test_newton_says_that_it_cannot() -> None:
+    with pytest.raises(EngineError, match="cannot simulate ground that is a mesh"):
+        gym.make_vec("IsaacGo2Rough-v0", num_envs=2, engine="newton", device="cpu", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"levels": 0}, "levels must be an integer of at least 1, got 0"),
+        ({"tiles": 2.5}, "tiles must be an integer"),
+        ({"levels": 3, "first_levels": 4}, "first_levels must be at most levels, got 4 of 3"),
+    ],
+)
+@pytest.mark.parametrize("id", IDS)
+def test_values_without_a_meaning_are_refused(id: str, values: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TASKS[id](**values)
