@@ -36,6 +36,12 @@ HEADINGS = [
 # Images, and what they are of, are the business of `test_camera_tasks`.
 WITHOUT_IMAGES = [id for id in TASKS if not id.endswith("Camera-v0")]
 
+SMALL = {
+    # A terrain that is read quickly.
+    id: {"levels": 2, "tiles": 10, "first_levels": 2}
+    for id in ("IsaacAnymalRough-v0", "IsaacGo2Rough-v0")
+}
+
 every_task = pytest.mark.parametrize("id", TASKS)
 
 
@@ -59,7 +65,7 @@ def test_it_trains_with_settings_of_its_own(id: str) -> None:
 @every_task
 def test_gymnasiums_checker_is_content_with_the_single_view(id: str) -> None:
     pytest.importorskip("ovphysx")
-    env = gym.make(id)
+    env = gym.make(id, **SMALL.get(id, {}))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -75,7 +81,7 @@ def env(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One scene of each task, for all tests that follow."""
     pytest.importorskip("ovphysx")
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    env = gym.make_vec(request.param, num_envs=64, device=device)
+    env = gym.make_vec(request.param, num_envs=64, device=device, **SMALL.get(request.param, {}))
     yield env
     env.close()
 
