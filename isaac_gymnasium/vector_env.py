@@ -15,6 +15,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from isaac_gymnasium.engines import load_engine
+from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
     check_extras,
     check_observations,
@@ -54,6 +55,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             captured, otherwise the task's part.
         randomization: What differs between environments: `"none"`, `"default"` for what suits the
             robots and bodies of the scene, a dict of terms, or a `Randomization`.
+        nan_guard: What becomes of an environment with numbers that are not finite: `"reset"` ends
+            its episode as terminated, marks it in `info["nan"]`, resets it and writes its last
+            frames to a file; `"raise"` raises a `NanError` beside; `"off"` looks away.
+        nan_folder: Where these files go.
         **kwargs: Fields of the task.
 
     Attributes:
@@ -85,6 +90,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         render_size: tuple[int, int] = (640, 480),
         cuda_graphs: bool = True,
         randomization: str | Mapping[str, Any] | Randomization = "none",
+        nan_guard: str = "reset",
+        nan_folder: str = "nan_reports",
         **kwargs: Any,
     ) -> None:
         num_envs = _positive_int("num_envs", num_envs)
@@ -116,6 +123,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._observation_space: gym.Space[Any] | None = None
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.state_space = self.task.state_space()
+        self._guard_settings = nan_guard, nan_folder
         self._start(engine, randomization)
 
     def _start(self, engine: str, randomization: str | Mapping[str, Any] | Randomization) -> None:
@@ -149,6 +157,18 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                     self.single_observation_space,
                     self._actions[0].numel(),
                     task.step_dt,
+                )
+                self._guard = NanGuard(
+                    self._guard_settings[0],
+                    self.engine,
+                    self._actions,
+                    self.episode_length,
+                    {
+                        "task": f"{type(task).__module__}:{type(task).__qualname__}",
+                        "parameters": {name: getattr(task, name) for name in task.parameters()},
+                        "engine": self.engine.name,
+                    },
+                    self._guard_settings[1],
                 )
                 if self.render_mode is not None:
                     self._frame_maker = self._make_frame_maker()
@@ -236,7 +256,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             info = _clone(extras)
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
-            return _clone(self.randomization.observe(obs)), info
+            return _clone(self._observations()), info
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -266,6 +286,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             info: dict[str, Any] = {**result["extras"], "log": log}
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
+            if "nan" in result:
+                info["nan"] = result["nan"]
+            self._guard.react()
             if self.autoreset_mode == AutoresetMode.SAME_STEP:
                 info["final_obs"], info["final_info"] = result["final_obs"], result["final_info"]
                 if self.state_space is not None:
@@ -351,7 +374,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._require_open()
         with _stepping():
             state = self.task.get_states()
-            return None if state is None else state.clone()
+            return None if state is None else _clone(self._guard.clean(state))
 
     @property
     def episode_length_buf(self) -> Tensor:
@@ -399,6 +422,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise gym.error.ResetNeeded("the first set_state() must set every environment")
         with _stepping():
             set_state(self, state, rows)
+            self._guard.begin(rows)
             self._has_reset = True
             observation: Observation = _clone(self._observations())
             return observation
@@ -488,6 +512,13 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise TypeError(f"actions must be floating point, got {actions.dtype}")
         if tuple(actions.shape) != expected:
             raise ValueError(f"actions must have shape {expected}, got {tuple(actions.shape)}")
+        # Elsewhere looking would make the host wait; there the NaN guard finds them.
+        if actions.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
+            rows = (~torch.isfinite(actions)).flatten(1).any(-1).nonzero().flatten().tolist()
+            raise ValueError(
+                f"actions must be finite, got NaN or infinity for {len(rows)} of {self.num_envs} "
+                f"environments, the first is {rows[0]}"
+            )
         self._actions.copy_(actions)
 
     def _refuse_ended(self) -> None:
@@ -499,6 +530,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _act_now(self) -> None:
         """Hands the actions to the task."""
+        self._guard.take_actions()
         self.randomization.disturb_actions(self._actions)
         torch.clamp(self._actions, self._action_low, self._action_high, out=self._actions)
         if self.autoreset_mode == AutoresetMode.NEXT_STEP:
@@ -528,20 +560,32 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             truncated &= ~step["restart"]
         else:
             step["restart"] = terminated | truncated
+        observed = None
+        worthless = step["restart"] if mode == AutoresetMode.NEXT_STEP else None
+        if self._guard.mode != "off":
+            ignored = torch.zeros_like(terminated) if worthless is None else worthless
+            observed = task.get_observations()
+            bad = self._guard.judge(observed, list(rewards.values()), ignored)
+            step["nan"] = bad
+            terminated |= bad
+            truncated &= ~bad
+            if worthless is None:
+                step["restart"] = terminated | truncated
+            worthless = bad | ignored
         reward = torch.zeros(self.num_envs, device=self.device)
         step["log"] = {}
         for name, term in rewards.items():
-            if mode == AutoresetMode.NEXT_STEP:
-                term = term.masked_fill(step["restart"], 0.0)
+            if worthless is not None:
+                term = term.masked_fill(worthless, 0.0)
             reward += term
             step["log"][name] = term.mean()
         step |= {"reward": reward, "terminated": terminated, "truncated": truncated}
         self._ended.copy_(terminated | truncated)
         self.randomization.episodes_ended(self._ended, task.get_extras)
         if mode == AutoresetMode.SAME_STEP:
-            step |= {"final_obs": self._observations(), "final_info": task.get_extras()}
+            step |= {"final_obs": self._observations(observed), "final_info": self._extras()}
             if self.state_space is not None:
-                step["final_state"] = task.get_states()
+                step["final_state"] = self._guard.clean(task.get_states())
             step = _clone(step)
             if self.render_mode is not None and self._frame_maker is not None:
                 self._frame_maker.keep_final()
@@ -561,15 +605,22 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._ended.masked_fill_(mask, False)
         self.task.reset_envs(mask, self.rng)
         self.randomization.begin(mask)
+        self._guard.begin(mask)
 
-    def _observations(self) -> Observation:
-        """What the environments see: what the task returns, with noise."""
-        observations: Observation = self.randomization.observe(self.task.get_observations())
+    def _observations(self, returned: Observation | None = None) -> Observation:
+        """What the environments see: what the task returns (has just returned), with noise."""
+        seen = self.task.get_observations() if returned is None else returned
+        seen = self.randomization.observe(seen)
+        observations: Observation = self._guard.clean(seen)
         return observations
+
+    def _extras(self) -> dict[str, Tensor]:
+        extras: dict[str, Tensor] = self._guard.clean(self.task.get_extras())
+        return extras
 
     def _observe_now(self) -> dict[str, Any]:
         """Observations and extras of the state that the next step starts from."""
-        return {"obs": self._observations(), "extras": self.task.get_extras()}
+        return {"obs": self._observations(), "extras": self._extras()}
 
     # ------------------------------------------------------------------ the parts of a reset
 

@@ -22,6 +22,7 @@ from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.export import Export
 from isaac_gymnasium.cli.list import List
 from isaac_gymnasium.cli.parity import Parity
+from isaac_gymnasium.cli.replay import Replay
 from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
 from isaac_gymnasium.cli.view import View
@@ -29,7 +30,9 @@ from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
-Command = List | Train | Resume | Evaluate | View | Export | Check | Benchmark | Parity | Audit
+Command = (
+    List | Train | Resume | Evaluate | View | Export | Check | Replay | Benchmark | Parity | Audit
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +109,7 @@ def _read(
         | Annotated[View, tyro.conf.subcommand("view")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Replay, tyro.conf.subcommand("replay")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")]
         | Annotated[Parity, tyro.conf.subcommand("parity")]
         | Annotated[Audit, tyro.conf.subcommand("audit")],
