@@ -1,13 +1,15 @@
 """Saving and restoring everything an environment's future follows from.
 
 A state is a flat dict of tensors, one row an environment: physics, commands, counters, random
-streams and the task's buffers. `torch.save(state, file)` keeps it, and
-`torch.load(file, weights_only=True)` brings it back, in another process too.
+streams and the task's buffers. `save_state` keeps it in a file, and `load_state` brings it back, in
+another process too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 State = dict[str, Tensor]
 
 _ORIGIN = "env_origins"
+_FORMAT = "isaac_gymnasium.state/1"
 
 
 def get_state(env: IsaacVectorEnv) -> State:
@@ -44,6 +47,8 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
     Raises:
         ValueError: If the state is not one of such an environment.
     """
+    if not isinstance(state, dict):
+        raise TypeError(f"a state must be a dict of tensors, got {type(state).__name__}")
     here = {key: tensor.shape[1:] for key, tensor in _buffers(env)}
     here |= {f"{b.name}/{q}": b._get(q).shape[1:] for b, q in _quantities(env.engine)}
     here[_ORIGIN] = env.engine.env_origins.shape[1:]
@@ -54,12 +59,17 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
         if keys:
             raise ValueError(f"not a state of this environment: it {problem} {sorted(keys)[0]!r}")
     for key, shape in here.items():
+        if not isinstance(state[key], Tensor):
+            raise ValueError(f"state {key!r} must be a tensor, got {type(state[key]).__name__}")
         rows = tuple(state[key].shape)
         if rows[1:] != tuple(shape) or rows[0] not in (1, env.num_envs):
             raise ValueError(
                 f"state {key!r} must have shape ({env.num_envs}, *{tuple(shape)}) or one row, "
                 f"got {rows}"
             )
+        # A task may have a use for infinity, the physics has none.
+        if not key.startswith("task") and not bool(state[key].isfinite().all()):
+            raise ValueError(f"state {key!r} must be finite, got NaN or infinity")
     device = env.device
     rows_of = {
         key: tensor.to(device).expand(env.num_envs, *here[key]) for key, tensor in state.items()
@@ -73,6 +83,43 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
             values = torch.cat((values[:, :3] + shift, values[:, 3:]), dim=-1)
         body._set(quantity, values.contiguous(), mask)
     env.randomization.restored(mask)
+
+
+def save_state(state: Mapping[str, Tensor], file: str | Path) -> None:
+    """Writes a state into a file, in one move: a file that is there is whole.
+
+    Args:
+        state: From `get_state` of an environment, wrapped or not.
+        file: Where to; a file of the name is replaced.
+    """
+    file = Path(file)
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as opened:
+            torch.save({"format": _FORMAT, "state": dict(state)}, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load_state(file: str | Path) -> State:
+    """Reads a state that `save_state` wrote; nothing in the file is executed.
+
+    Raises:
+        ValueError: If there is no such file, or it holds no state.
+    """
+    try:
+        content = torch.load(file, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise ValueError(f"{file}: there is no such file") from None
+    except Exception as error:
+        raise ValueError(f"{file} is no state file: {type(error).__name__}") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"{file} is no state file of the format {_FORMAT}")
+    state: State = content["state"]
+    return state
 
 
 def _column(mask: Tensor, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from isaac_gymnasium.engines import load_engine
+from isaac_gymnasium.engines import EngineError, load_engine
+from isaac_gymnasium.memory import room_for
 from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
     check_extras,
@@ -100,6 +102,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.task = make_task(task, kwargs)
         self.num_envs = num_envs
         self.device = resolve_device(device)
+        with room_for(num_envs, self.device):
+            pass  # before anything of that size is made
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {
             **type(self).metadata,
@@ -124,6 +128,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.state_space = self.task.state_space()
         self._guard_settings = nan_guard, nan_folder
+        self._process = os.getpid()
         self._start(engine, randomization)
 
     def _start(self, engine: str, randomization: str | Mapping[str, Any] | Randomization) -> None:
@@ -136,7 +141,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         scene = Scene(env_spacing=task.env_spacing, settings=task.physics_settings())
         task.set_up_scene(scene)
         plan = resolve(randomization, scene)
-        with _stepping():
+        with _stepping(), room_for(self.num_envs, self.device):
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
@@ -237,6 +242,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             last step left them.
         """
         self._require_open()
+        if options is not None and not isinstance(options, Mapping):
+            raise TypeError(f"options must be a dict or None, got {type(options).__name__}")
         mask = self._reset_mask(options)
         with _stepping():
             if self._seed(seed, mask):
@@ -482,7 +489,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees the simulation."""
-        if hasattr(self, "engine"):
+        # A process that was forked has nothing of the engine's to free.
+        if hasattr(self, "engine") and os.getpid() == self._process:
             self.engine.close()
 
     # ------------------------------------------------------------------ a step and its parts
@@ -680,6 +688,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def _require_open(self) -> None:
         if self.closed:
             raise gym.error.ClosedEnvironmentError("the environment is closed")
+        if os.getpid() != self._process:
+            raise EngineError(
+                f"this environment was made in process {self._process} and does not survive the "
+                "fork into this one; start worker processes with the 'spawn' method"
+            )
 
 
 # ---------------------------------------------------------------------- helpers

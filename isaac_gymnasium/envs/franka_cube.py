@@ -113,6 +113,11 @@ class FrankaCube(Task):
                 "joint_scale",
             ),
         )
+        if self.cube_size > 0.3:
+            raise ValueError(
+                f"cube_size must be at most 0.3, or the cube would lie in the arm's base, got "
+                f"{self.cube_size}"
+            )
 
     def action_space(self) -> gym.Space[Any]:
         return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)

@@ -141,6 +141,8 @@ class Randomizer:
                 raise ValueError(f"{term.target}: names must be of {sorted(spaces)}, got {key!r}")
             shape, dtype = spaces[key].shape, spaces[key].dtype
             if shape is None or dtype is None or dtype.kind != "f":
+                if term.names is None:  # Images beside it stay as they are.
+                    continue
                 raise ValueError(f"{term.target}: {key or 'the observation'} must be floats")
             widths.append((key, int(torch.Size(shape).numel())))
         return widths
@@ -194,7 +196,7 @@ class Randomizer:
         fresh = mask & (self._rng.episode == 0)
         for name, draw in self._draws.items():
             term = draw.term
-            if term.when == "step" or term.target == "push":
+            if term.when == "step" or term.target == "push" or not draw.count:
                 continue
             self._take(name, draw.sample(rng), mask if term.when == "reset" else fresh)
             if term.target.startswith("initial_"):
@@ -268,7 +270,7 @@ class Randomizer:
         draws = {
             name: draw
             for name, draw in self._draws.items()
-            if draw.term.target.startswith("observation_")
+            if draw.term.target.startswith("observation_") and draw.count
         }
         if not draws:
             return observations

@@ -368,3 +368,26 @@ BAD = [
 def test_what_makes_no_sense_is_one_clear_error(given: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make(given)
+
+
+def test_images_beside_floats_stay_as_they_are() -> None:
+    space = gym.spaces.Dict(
+        {
+            "image": gym.spaces.Box(0, 255, (2, 2), "uint8"),
+            "vector": gym.spaces.Box(-1.0, 1.0, (3,)),
+        }
+    )
+    env = make("none")
+    plan = rnd.parse({"noise": {"target": "observation_noise", "range": (0.5, 1.0)}})
+    parts = (env.engine, env.rng, env.episode_length)
+    randomizer = rnd.Randomizer(plan, *parts, space, 1, 0.02)
+    obs = {"image": torch.ones(N, 2, 2, dtype=torch.uint8), "vector": torch.zeros(N, 3)}
+    seen = randomizer.observe(obs)
+    assert seen["image"] is obs["image"]
+    assert float(seen["vector"].min()) >= 0.5
+    only_image = rnd.Randomizer(plan, *parts, space["image"], 1, 0.02)
+    assert only_image.observe(obs["image"]) is obs["image"]
+    named = rnd.parse({"noise": {"target": "observation_noise", "range": (0, 1), "names": "image"}})
+    with pytest.raises(ValueError, match="image must be floats"):
+        rnd.Randomizer(named, *parts, space, 1, 0.02)
+    env.close()
