@@ -105,7 +105,7 @@ def _is_cached(module: Any, block_dim: int | None, device: Any) -> bool:
     try:
         folder = Path(warp.config.kernel_cache_dir) / module.get_module_identifier(block_dim)
         name: str = module._get_compile_output_name(device, block_dim=block_dim)
-        return (folder / name).is_file()
+        return bool((folder / name).is_file())
     except AttributeError:  # a Warp that is put together differently
         return False
 
