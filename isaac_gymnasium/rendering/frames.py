@@ -90,6 +90,11 @@ class FrameMaker:
         if self._row is not None:
             eye[:, :2] += poses[:, self._row, :2]
             target[:, :2] += poses[:, self._row, :2]
+            if self._places is not None:
+                # On a terrain, the ground under a robot may be anywhere.
+                rise = poses[:, self._row, 2] - target[:, 2]
+                eye[:, 2] += rise
+                target[:, 2] += rise
         self._renderer.render(
             poses,
             look_at(eye, target),
