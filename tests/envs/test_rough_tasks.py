@@ -86,9 +86,10 @@ def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make: Make, id
     task.steps[6:] = 10.0
     task.velocity_command.command.zero_()
     task.velocity_command.command[2:6, 0] = 0.5
+    task.velocity_command.command[1, 0] = 0.3
     pose = task.robot.root_pose.clone()
-    # Asked for 10 m: 4.5 m is off the tile, 3 m is too little, and nothing is asked of the first.
-    for row, way in enumerate((4.5, 0.0, 4.5, 3.0, 0.0, 3.9, 4.5, 0.0)):
+    # Asked for 10 m, 4.5 m is off the tile and 3 m is too little; asked for 6 m, 3.5 m will do.
+    for row, way in enumerate((4.5, 3.5, 4.5, 3.0, 0.0, 3.9, 4.5, 0.0)):
         pose[row, 0] = task.start[row, 0] + way
     task.robot.write_root_state(pose, torch.zeros_like(task.robot.root_vel))
     env.reset()
