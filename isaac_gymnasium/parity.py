@@ -6,6 +6,7 @@ part where contacts are solved. `measure` looks at one engine, `compare` at what
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -235,11 +236,11 @@ def _displacement(check: str, name: str, kind: str, found: Sequence[Measurement]
 
 
 def drift(name: str, first: Measurement, other: Measurement) -> Tensor:
-    """(T,) RMS distance between two engines over the environments that run on both."""
+    """(T,) RMS distance between two engines over the environments that run on both; nan if none."""
     both = (first.running & other.running).unsqueeze(-1)
     square = (first.path[name] - other.path[name]).square() * both
     count = both.sum((1, 2)) * first.path[name].shape[-1]
-    return (square.sum((1, 2)) / count.clamp(min=1)).sqrt()
+    return (square.sum((1, 2)) / count).sqrt()
 
 
 def _drift(name: str, found: Sequence[Measurement]) -> Row:
@@ -249,8 +250,14 @@ def _drift(name: str, found: Sequence[Measurement]) -> Row:
     moved = tuple(f"{_moved(name, m):.3f}" for m in found)
     marks = [max(0, round(share * steps) - 1) for share in (0.1, 0.5, 1.0)]
     times = ", ".join(f"{(k + 1) * first.step_dt:.1f} s" for k in marks)
-    told = ", ".join(f"{float(errors[k]):.2g}" for k in marks)
-    return Row(f"{name}: RMS motion; error at {times}", moved, told, float(errors[-1]))
+    known = errors[~errors.isnan()]
+    told = ", ".join(_or_ended(float(errors[k])) for k in marks)
+    last = float(known[-1]) if len(known) else 0.0
+    return Row(f"{name}: RMS motion; error at {times}", moved, told, last)
+
+
+def _or_ended(error: float) -> str:
+    return "(all ended)" if math.isnan(error) else f"{error:.2g}"
 
 
 def _moved(name: str, one: Measurement) -> float:
@@ -280,7 +287,10 @@ def as_data(rows: Sequence[Row], found: Sequence[Measurement]) -> dict[str, Any]
         "step_dt": first.step_dt,
         "rows": [{"check": r.check, "values": r.values, "difference": r.amount} for r in rows],
         "errors": {
-            m.engine: {name: drift(name, first, m).tolist() for name in first.path}
+            m.engine: {
+                name: [None if math.isnan(e) else e for e in drift(name, first, m).tolist()]
+                for name in first.path
+            }
             for m in found[1:]
         },
     }

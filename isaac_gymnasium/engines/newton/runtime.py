@@ -103,7 +103,7 @@ def _load(wanted: dict[tuple[Any, int | None], Any], purpose: str) -> None:
 def _is_cached(module: Any, block_dim: int | None, device: Any) -> bool:
     warp, _ = import_newton()
     try:
-        folder = Path(warp.config.kernel_cache_dir) / module.get_module_identifier(block_dim)
+        folder: Path = Path(warp.config.kernel_cache_dir) / module.get_module_identifier(block_dim)
         name: str = module._get_compile_output_name(device, block_dim=block_dim)
         return bool((folder / name).is_file())
     except AttributeError:  # a Warp that is put together differently
