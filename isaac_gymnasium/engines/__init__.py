@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from typing import NamedTuple
 
+from isaac_gymnasium.engines._isaacsim_app import kit_is_running
 from isaac_gymnasium.engines.base import (
     Articulation,
     Contacts,
@@ -36,19 +37,29 @@ class _Entry(NamedTuple):
 _ENGINES = {
     "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
     "newton": _Entry("newton", "isaac_gymnasium.engines.newton:NewtonEngine"),
+    "isaacsim": _Entry("isaacsim", "isaac_gymnasium.engines.isaacsim:IsaacSimEngine"),
 }
 
 
 def available_engines() -> list[str]:
     """Names of the engines whose package is installed, best first."""
-    return [name for name, e in _ENGINES.items() if importlib.util.find_spec(e.requires)]
+    return [name for name, entry in _ENGINES.items() if _is_installed(entry.requires)]
+
+
+def _is_installed(module: str) -> bool:
+    if module == "isaacsim" and kit_is_running():
+        return True
+    # Any folder of this name on sys.path has a spec, but no origin.
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 def load_engine(name: str = "auto") -> type[Engine]:
     """The class of an engine.
 
     Args:
-        name: `"auto"`, or the name of an engine.
+        name: The name of an engine, or `"auto"`: isaacsim where this process runs Kit, otherwise
+            the first one that is installed.
 
     Raises:
         ValueError: If there is no engine of this name.
@@ -57,7 +68,8 @@ def load_engine(name: str = "auto") -> type[Engine]:
     if name != "auto" and name not in _ENGINES:
         raise ValueError(f"engine must be 'auto' or one of {list(_ENGINES)}, got {name!r}")
     installed = available_engines()
-    wanted = name if name != "auto" else (installed or ["physx"])[0]
+    best = "isaacsim" if kit_is_running() else (installed or ["physx"])[0]
+    wanted = best if name == "auto" else name
     if wanted not in installed:
         what = "no physics engine is installed" if name == "auto" else f"engine {name!r} is missing"
         raise EngineError(f'{what}: pip install "isaac-gymnasium[{wanted}]"')

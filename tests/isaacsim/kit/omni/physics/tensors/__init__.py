@@ -1,0 +1,2 @@
+from .bindings._physicsTensors import *
+from .impl import *

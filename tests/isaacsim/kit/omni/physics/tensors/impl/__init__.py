@@ -1,0 +1,1 @@
+from .api import create_simulation_view

@@ -1,0 +1,189 @@
+"""Everything the adapter asks of Isaac Sim is in the published API of every version."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import isaac_gymnasium.engines
+from isaac_gymnasium.doctor.contract import VERSIONS, load_contract, signature_of
+
+SOURCES = [
+    Path(isaac_gymnasium.engines.__file__).with_name(name)
+    for name in ("isaacsim.py", "_isaacsim_app.py")
+]
+TENSORS = "omni.physics.tensors"
+# What names stand for where the source does not say it: parameters of the access tables, handles.
+ART, BODY = f"{TENSORS}.ArticulationView", f"{TENSORS}.RigidBodyView"
+NAMED = {
+    "art": ART,
+    "_app": "isaacsim.SimulationApp",
+    "omni_kit_app": "omni.kit.app",
+    "self._sim_view": f"{TENSORS}.SimulationView",
+    "contact": f"{TENSORS}.RigidContactView",
+    "_import_simulation_app()": "isaacsim.SimulationApp",
+}
+# The adapter asks `VERSIONS` in `_isaacsim_app` before it makes this call.
+EXPECTED = {
+    ("_isaacsim_app.py", "5.1"): [
+        "isaacsim.SimulationApp.close: got an unexpected keyword argument 'exit_code'"
+    ]
+}
+ROOTS = ("isaacsim", "omni", "carb")
+
+
+class Walker(ast.NodeVisitor):
+    """Follows what comes from Isaac Sim through a module's source."""
+
+    def __init__(self, contract: dict[str, Any]) -> None:
+        self.contract = contract
+        self.names: list[dict[str, str]] = [{}]
+        self.touched: list[str] = []
+        self.faults: list[str] = []
+
+    def resolve(self, node: ast.expr) -> str | None:
+        written = ast.unparse(node)
+        if written in NAMED:
+            return NAMED[written]
+        if isinstance(node, ast.Name):
+            return next((s[node.id] for s in reversed(self.names) if node.id in s), None)
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            return f"{owner}.{node.attr}" if owner else None
+        if isinstance(node, ast.Call):
+            entry = self.contract.get(self.resolve(node.func) or "", {})
+            return entry.get("returns")
+        return None
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            root = alias.name.partition(".")[0]
+            if root in ROOTS:
+                self.names[-1][root] = root
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        if (node.module or "").partition(".")[0] in ROOTS:
+            for alias in node.names:
+                self.names[-1][alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                self.check(f"{node.module}.{alias.name}", node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self.names.append({})
+        self.generic_visit(node)
+        self.names.pop()
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self.names.append({"body": BODY} if node.args.args[0].arg == "body" else {})
+        self.generic_visit(node)
+        self.names.pop()
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.generic_visit(node)
+        if isinstance(node.targets[0], ast.Name):
+            made = self.resolve(node.value)
+            if ast.unparse(node) == "body = self.view":
+                made = BODY
+            if made:
+                self.names[-1][node.targets[0].id] = made
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.generic_visit(node)
+        name = self.resolve(node)
+        if name in self.contract:
+            self.touched.append(str(name))
+        elif name and not any(known.startswith(f"{name}.") for known in self.contract):
+            self.check(name, node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        name = self.resolve(node.func)
+        entry = self.contract.get(name or "")
+        if entry is None or "parameters" not in entry:
+            return
+        self.touched.append(str(name))
+        arguments = [a for a in node.args if not isinstance(a, ast.Starred)]
+        keywords = {k.arg: k for k in node.keywords if k.arg}
+        try:
+            signature_of(entry).bind(*arguments, **keywords)
+        except TypeError as error:
+            self.faults.append(f"line {node.lineno}: {name}: {error}")
+
+    def check(self, name: str, node: ast.AST) -> None:
+        self.touched.append(name)
+        if name not in self.contract:
+            self.faults.append(f"line {node.lineno}: {name} is not in the API")
+
+
+def walk(source: str, version: str) -> Walker:
+    walker = Walker(load_contract(version))
+    walker.visit(ast.parse(source))
+    return walker
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_name_is_published_and_every_call_binds(version: str) -> None:
+    touched: set[str] = set()
+    for source in SOURCES:
+        walker = walk(source.read_text(), version)
+        faults = [fault.partition(": ")[2] for fault in walker.faults]
+        assert faults == EXPECTED.get((source.name, version), [])
+        touched |= set(walker.touched)
+    # Nothing in the description is there for nothing, so nothing escapes the walk either.
+    contract = load_contract(version)
+    unused = {name for name in contract if name not in touched}
+    assert not unused
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("art.get_root_transforms()", "art.get_root_poses()"),
+        ("art.get_jacobians()", "art.get_jacobians(True)"),
+        ("body.set_transforms(data, ids)", "body.set_transforms(data)"),
+        ("body.get_velocities()", "body.get_speeds()"),
+        ("enable_env_ids=gpu", "env_ids=gpu"),
+        ("context.get_stage_id()", "context.stage_id()"),
+        ("elapsedStep=self.dt", "elapsed_step=self.dt"),
+        (".reset_simulation()", ".reset()"),
+        ("import create_simulation_view", "import make_simulation_view"),
+        ("contact.get_net_contact_forces(self.engine.dt)", "contact.get_net_contact_forces()"),
+        ("self._sim_view.invalidate()", "self._sim_view.destroy()"),
+    ],
+)
+def test_a_call_outside_the_api_is_found(right: str, wrong: str) -> None:
+    source = SOURCES[0].read_text()
+    assert right in source
+    assert walk(source.replace(right, wrong), "5.1").faults
+
+
+def test_the_versions_differ_where_the_adapter_knows_it() -> None:
+    five, six = load_contract("5.1"), load_contract("6.0")
+    assert five.keys() == six.keys()
+    names = {
+        v: [p[0] for p in c["isaacsim.SimulationApp.close"]["parameters"]]
+        for v, c in (("5", five), ("6", six))
+    }
+    assert "exit_code" in names["6"]
+    assert "exit_code" not in names["5"]
+
+
+def test_signatures_are_those_of_the_description() -> None:
+    entry = {"parameters": [["a"], ["b", "-1"]]}
+    assert [p.name for p in signature_of(entry).parameters.values()] == ["a", "b"]
+    with pytest.raises(TypeError):
+        signature_of(entry).bind(c=1)
+    assert isinstance(signature_of(entry), inspect.Signature)
+
+
+def test_the_description_is_packaged() -> None:
+    for version in VERSIONS:
+        file = (
+            resources.files("isaac_gymnasium.doctor") / f"contract_{version.replace('.', '_')}.json"
+        )
+        assert json.loads(file.read_text())["isaac_sim"] == version

@@ -1,0 +1,143 @@
+"""Kit from start to end of a process of its own, on the stand-in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ovphysx")
+ROOT = Path(__file__).parents[2]
+KIT = Path(__file__).parent / "kit"
+
+
+def run(code: str, version: str = "5.1", **environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | environment
+    env["PYTHONPATH"] = os.pathsep.join([str(KIT), str(ROOT)])
+    env["KIT_STANDIN_VERSION"] = version
+    env.pop("OMNI_KIT_ACCEPT_EULA", None)
+    return subprocess.run(
+        [sys.executable, "-c", code, "--an-option-of-ours"],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+TWO_LIVES = """
+import signal, sys
+import gymnasium as gym, torch
+import isaac_gymnasium
+from isaac_gymnasium.registration import registered_tasks
+registered_tasks()
+roots = {name.partition(".")[0] for name in sys.modules}
+assert not roots & {"isaacsim", "omni", "carb", "pxr"}, roots
+handler = signal.getsignal(signal.SIGINT)
+for _ in range(2):
+    env = gym.make_vec("IsaacCartpole-v0", num_envs=3, engine="isaacsim", device="cpu")
+    env.reset(seed=0)
+    env.step(torch.zeros(3, 1))
+    env.close()
+from kit_world import WORLD
+assert WORLD.running, "close() of an environment must not close Kit"
+assert signal.getsignal(signal.SIGINT) is handler
+assert "--an-option-of-ours" in sys.argv
+print("end of the program")
+"""
+
+
+@pytest.mark.parametrize(("version", "status"), [("5.1", 0), ("6.0", 1)])
+def test_kit_starts_once_and_ends_with_the_process(version: str, status: int) -> None:
+    # Isaac Sim 5.1 cannot be told that the program failed.
+    done = run(TWO_LIVES + "raise RuntimeError('a mistake')", version)
+    assert "end of the program" in done.stdout, done.stderr
+    assert "a mistake" in done.stderr
+    assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "environment"),
+    [
+        ("import pxr", "pxr was imported before Isaac Sim", {}),
+        (
+            "gym.make_vec('IsaacCartpole-v0', engine='physx', device='cpu').close()",
+            "imported before Isaac Sim",
+            {},
+        ),
+        ("", "set OMNI_KIT_ACCEPT_EULA=YES", {"KIT_STANDIN_LICENCE": "ask"}),
+    ],
+    ids=["USD of somebody else", "another engine", "licence"],
+)
+def test_what_stands_in_the_way_is_told(
+    code: str, message: str, environment: dict[str, str]
+) -> None:
+    program = f"""
+import gymnasium as gym
+import isaac_gymnasium
+{code}
+try:
+    gym.make_vec("IsaacCartpole-v0", engine="isaacsim", device="cpu")
+except isaac_gymnasium.engines.EngineError as error:
+    print(error)
+    assert "\\n" not in str(error)
+"""
+    done = run(program, **environment)
+    assert message in done.stdout, done.stdout + done.stderr
+
+
+def test_a_window_is_drawn_each_step() -> None:
+    program = """
+import gymnasium as gym, torch
+import isaac_gymnasium
+from isaac_gymnasium.engines import isaacsim
+isaacsim.start(headless=False, width=640)
+from kit_world import WORLD
+assert WORLD.app.config["headless"] is False and WORLD.app.config["width"] == 640
+env = gym.make_vec("IsaacCartpole-v0", num_envs=2, engine="isaacsim", device="cpu")
+env.reset(seed=0)
+before = WORLD.updates
+for _ in range(3):
+    env.step(torch.zeros(2, 1))
+print("frames", WORLD.updates - before)
+"""
+    done = run(program)
+    assert "frames 3" in done.stdout, done.stderr
+
+
+def test_other_engines_never_import_it() -> None:
+    program = """
+import sys
+import gymnasium as gym
+import isaac_gymnasium
+env = gym.make_vec("IsaacCartpole-v0", num_envs=2, engine="physx", device="cpu")
+env.reset(seed=0)
+env.close()
+print({name.partition(".")[0] for name in sys.modules} & {"isaacsim", "omni", "carb"})
+"""
+    assert run(program).stdout.strip() == "set()"
+
+
+def test_cartpole_learns() -> None:
+    program = """
+import torch
+import isaac_gymnasium
+from isaac_gymnasium.integrations.plain_ppo import Args, evaluate, make_envs, train
+torch.set_num_threads(1)
+args = Args(num_envs=64, total_steps=64 * 16 * 14, engine="isaacsim", device="cpu")
+envs = make_envs(args)
+untrained = evaluate(train(Args(**{**vars(args), "total_steps": 1}), envs), envs, seed=9)
+envs.update_running_mean = True
+trained = evaluate(train(args, envs), envs, seed=9)
+print("returns", float(untrained.mean()), float(trained.mean()))
+envs.close()
+"""
+    done = run(program)
+    last = done.stdout.strip().splitlines()[-1].split()
+    assert last[0] == "returns", done.stderr
+    assert float(last[2]) > 2.0 * float(last[1])
