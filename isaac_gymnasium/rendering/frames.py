@@ -43,6 +43,8 @@ class FrameMaker:
         self._row = None
         if self._view.follow is not None:
             self._row = self._renderer.row(self._view.follow)
+            body = self._renderer.bodies[self._row]
+            self._height = _authored_height(self._renderer.drawables, body)
         # Where the world holds more than a ground plane, an environment cannot leave its place.
         planes = all(each.kind == "plane" for each in self._renderer.drawables if each.shared)
         self._origins = engine.env_origins
@@ -85,16 +87,9 @@ class FrameMaker:
         """(H, W, 3) uint8 picture of one environment alone."""
         poses = snapshot[env : env + 1]
         device = poses.device
-        eye = torch.tensor([self._view.eye], device=device)
-        target = torch.tensor([self._view.target], device=device)
-        if self._row is not None:
-            eye[:, :2] += poses[:, self._row, :2]
-            target[:, :2] += poses[:, self._row, :2]
-            if self._places is not None:
-                # On a terrain, the ground under a robot may be anywhere.
-                rise = poses[:, self._row, 2] - target[:, 2]
-                eye[:, 2] += rise
-                target[:, 2] += rise
+        walked = self._walked(poses)
+        eye = torch.tensor([self._view.eye], device=device) + walked
+        target = torch.tensor([self._view.target], device=device) + walked
         self._renderer.render(
             poses,
             look_at(eye, target),
@@ -110,9 +105,7 @@ class FrameMaker:
         """(H, W, 3) uint8 picture of several environments, side by side on one ground."""
         poses = snapshot[list(envs)]
         device = poses.device
-        walked = torch.zeros(len(envs), 3, device=device)
-        if self._row is not None:
-            walked[:, :2] = poses[:, self._row, :2]
+        walked = self._walked(poses)
         if self._places is None:
             # On a ground that is the same everywhere, who walks stays in the middle of a cell.
             centers = self._layout(len(envs)).to(device)
@@ -135,6 +128,16 @@ class FrameMaker:
             samples=_SAMPLES,
         )
         return image.rgb[0].cpu().numpy()
+
+    def _walked(self, poses: Tensor) -> Tensor:
+        """(K, 3) how far eye and target have come along with what they follow."""
+        walked = torch.zeros(len(poses), 3, device=poses.device)
+        if self._row is not None:
+            walked[:, :2] = poses[:, self._row, :2]
+            # On ground that rises and falls they go up and down with it.
+            if self._places is not None:
+                walked[:, 2] = poses[:, self._row, 2] - self._height
+        return walked
 
     def _layout(self, count: int) -> Tensor:
         """(K, 3) places on a board of cells that is about as wide as deep."""
@@ -180,6 +183,12 @@ def _authored_boxes(drawables: Sequence[Drawable]) -> tuple[Tensor, Tensor]:
         return torch.tensor([-0.5, -0.5, 0.0]), torch.tensor([0.5, 0.5, 1.0])
     low, high = zip(*(each.box for each in own), strict=True)
     return torch.tensor(low).amin(0), torch.tensor(high).amax(0)
+
+
+def _authored_height(drawables: Sequence[Drawable], body: str) -> float:
+    """Where the scene puts an upright body, by the shapes on it, m; 0 without any."""
+    own = [0.5 * (d.box[0][2] + d.box[1][2]) - d.position[2] for d in drawables if d.body == body]
+    return sum(own) / max(1, len(own))
 
 
 def _corners(low: Tensor, high: Tensor) -> Tensor:

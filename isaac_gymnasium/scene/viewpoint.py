@@ -17,7 +17,7 @@ class Viewpoint:
         target: What it looks at, m.
         fov: Vertical field of view, rad.
         follow: Robot or rigid body that eye and target travel along with, horizontally: they are
-            then relative to its place on the ground.
+            then relative to its place on the ground. On a terrain they go up and down with it too.
         cell: Edges along x and y of the cell that an environment takes up in a picture of many, m;
             by default the task's `env_spacing`.
     """

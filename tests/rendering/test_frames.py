@@ -13,6 +13,7 @@ import torch
 import isaac_gymnasium  # noqa: F401  (registers the IDs)
 from isaac_gymnasium import wrappers
 from isaac_gymnasium.rendering import Lens, look_at
+from isaac_gymnasium.rendering.frames import FrameMaker
 from isaac_gymnasium.rendering.view import fit
 from isaac_gymnasium.scene import Viewpoint
 from isaac_gymnasium.transforms import quat_rotate, quat_rotate_inverse
@@ -203,6 +204,22 @@ def test_both_engines_give_frames(engine_name: str, device: torch.device) -> Non
     assert np.ptp(rows) > 3 * np.ptp(columns), "an upright pole"
     assert np.array_equal(frames[0], frames[2])
     assert pole(envs.render_grid(N)).any()
+    envs.close()
+
+
+def test_a_robot_on_a_terrain_stays_in_the_picture_however_high_it_stands() -> None:
+    pytest.importorskip("ovphysx")
+    envs: Any = gym.make_vec(
+        "IsaacAnymalRough-v0", 4, device="cpu", levels=1, tiles=5, first_levels=1
+    )
+    envs.reset(seed=0)
+    maker = FrameMaker(envs.unwrapped.engine, None, SIZE)
+    low = maker.snapshot()
+    high = low + torch.tensor([0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0])
+    for look in (lambda poses: maker.frame(poses, 0), lambda poses: maker.grid(poses, [0], SIZE)):
+        before, after = (np.argwhere(pole(look(poses))) for poses in (low, high))
+        assert len(before) > 50, "the red body"
+        assert np.abs(before.mean(0) - after.mean(0)).max() < 1.0
     envs.close()
 
 
