@@ -9,7 +9,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test notebooks check clean system-libraries
+.PHONY: help setup run test notebooks docs check clean system-libraries
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ notebooks: setup ## Execute the notebooks and keep their outputs; ARGS="01 06" c
 		--constraint constraints-dev.txt --editable '.[notebooks]'
 	$(VENV)/bin/python notebooks/run.py $(ARGS)
 
+# Sphinx takes what is installed; the build itself needs no network.
+docs: setup ## Build the documentation into docs/_build/html, warnings as errors.
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-dev.txt --editable '.[docs]'
+	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
+
 check: setup ## Check style, formatting and types, and that the package builds and imports.
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -35,7 +41,7 @@ check: setup ## Check style, formatting and types, and that the package builds a
 	scripts/check_package.sh $(VENV)/bin/python
 
 clean: ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build docs/environments .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints-dev.txt $(VENV)/bin/python

@@ -203,13 +203,13 @@ class RandomStreams:
         last float32 below. Where ``low == high`` it is that value. Same bits on CPU and CUDA.
 
         Args:
-            low: Lower bound, a float or float32 tensor broadcastable to (N, *shape).
+            low: Lower bound, a float or float32 tensor broadcastable to `(N, *shape)`.
             high: Upper bound, likewise. Bounds are rounded to float32 first; ``low <= high`` is
                 checked for floats only, since looking into a tensor would be a sync.
             shape: Shape of one environment's sample.
 
         Returns:
-            (N, *shape) float32.
+            `(N, *shape)` float32.
 
         Raises:
             ValueError: ``low > high``, or their difference is no finite float32.
@@ -249,12 +249,12 @@ class RandomStreams:
         boundary: by one unit in the last place, in 2 of 3.7e9 draws counted on an H100.
 
         Args:
-            mean: Mean, a float or float32 tensor broadcastable to (N, *shape).
+            mean: Mean, a float or float32 tensor broadcastable to `(N, *shape)`.
             std: Standard deviation, likewise.
             shape: Shape of one environment's sample.
 
         Returns:
-            (N, *shape) float32.
+            `(N, *shape)` float32.
 
         Source: Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
         """
@@ -273,7 +273,7 @@ class RandomStreams:
         return values
 
     def integers(self, low: int, high: int, shape: tuple[int, ...] = ()) -> torch.Tensor:
-        """Draw (N, *shape) int64 from [low, high), the same on CPU and CUDA.
+        """Draw `(N, *shape)` int64 from [low, high), the same on CPU and CUDA.
 
         Each value's probability is within 2**-32 of 1 / (high - low).
 

@@ -44,7 +44,7 @@ _TINY = 1e-12
 
 
 def quat_identity(shape: Sequence[int], device: torch.device | str) -> torch.Tensor:
-    """Return identity quaternions (*shape, 4) float32 on ``device``."""
+    """Return identity quaternions `(*shape, 4)` float32 on ``device``."""
     quat = torch.zeros((*shape, 4), dtype=torch.float32, device=device)
     quat[..., 3] = 1.0  # a fill, where building from a list would copy from the host
     return quat

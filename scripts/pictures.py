@@ -1,4 +1,4 @@
-"""Renders the pictures of the README and the documentation: `python scripts/pictures.py`.
+"""Renders the picture at the top of the README: `python scripts/pictures.py`.
 
 It needs an engine and Pillow, which Matplotlib brings, and writes into `docs/images`.
 """
@@ -10,19 +10,17 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-import isaac_gymnasium
+import isaac_gymnasium  # noqa: F401 (registers the IDs)
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-COLUMNS, TILE = 5, (240, 180)
 
 
 def main() -> None:
-    """Write all pictures."""
+    """Write the picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     _save(franka_cubes(), "franka_cube.png")
-    _save(gallery(), "environments.png", colors=None)
 
 
 def franka_cubes() -> np.ndarray:
@@ -44,36 +42,8 @@ def franka_cubes() -> np.ndarray:
     return np.asarray(half)
 
 
-def gallery() -> np.ndarray:
-    """Every environment, with its name."""
-    names = sorted(
-        name
-        for name, task in isaac_gymnasium.registered_tasks().items()
-        if task.__module__.startswith("isaac_gymnasium.") and not name.endswith("Camera-v0")
-    )
-    rows = -(-len(names) // COLUMNS)
-    picture = Image.new("RGB", (COLUMNS * TILE[0], rows * TILE[1]), (255, 255, 255))
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
-    for k, name in enumerate(names):
-        size = (2 * TILE[0], 2 * TILE[1])
-        envs = gym.make_vec(
-            name, num_envs=4, device="cpu", render_mode="rgb_array", render_size=size
-        )
-        envs.reset(seed=1)
-        for _ in range(3):
-            envs.step(torch.zeros(envs.action_space.shape))
-        tile = Image.fromarray(envs.render()[0]).resize(TILE, Image.Resampling.LANCZOS)
-        envs.close()
-        x, y = TILE[0] * (k % COLUMNS), TILE[1] * (k // COLUMNS)
-        picture.paste(tile, (x, y))
-        draw.text((x + 8, y + 6), name, fill=(25, 25, 30), font=font)
-    return np.asarray(picture)
-
-
-def _save(picture: np.ndarray, name: str, colors: int | None = 256) -> None:
-    image = Image.fromarray(picture)
-    if colors is not None:
-        image = image.quantize(colors, Image.Quantize.MAXCOVERAGE)
+def _save(picture: np.ndarray, name: str) -> None:
+    image = Image.fromarray(picture).quantize(256, Image.Quantize.MAXCOVERAGE)
     image.save(IMAGES / name, optimize=True)
     print(f"{name}: {(IMAGES / name).stat().st_size // 1024} KB")
 

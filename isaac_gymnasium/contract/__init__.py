@@ -1,5 +1,7 @@
 """Whether a vector environment keeps gymnasium's contract, point by point.
 
+Example::
+
     from isaac_gymnasium import check_vector_env
 
     check_vector_env(lambda **kwargs: MyVectorEnv(num_envs=4, **kwargs)).raise_for_failures()

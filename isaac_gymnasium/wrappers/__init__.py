@@ -1,7 +1,7 @@
 """Torch-native wrappers of vector environments, named as in `gymnasium.wrappers.vector`.
 
 They keep tensors on their device and never make the host wait for it in a step, and they are right
-in every autoreset mode and under partial resets, `final_obs` included.
+in every autoreset mode and under partial resets, `final_obs` included::
 
     from isaac_gymnasium import wrappers
 
