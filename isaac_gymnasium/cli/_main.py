@@ -18,6 +18,7 @@ from isaac_gymnasium.cli._parameters import Parameters, task_parameters
 from isaac_gymnasium.cli.audit import Audit
 from isaac_gymnasium.cli.benchmark import Benchmark
 from isaac_gymnasium.cli.check import Check
+from isaac_gymnasium.cli.doctor import Doctor
 from isaac_gymnasium.cli.evaluate import Evaluate
 from isaac_gymnasium.cli.export import Export
 from isaac_gymnasium.cli.list import List
@@ -31,7 +32,18 @@ from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
 
 Command = (
-    List | Train | Resume | Evaluate | View | Export | Check | Replay | Benchmark | Parity | Audit
+    List
+    | Train
+    | Resume
+    | Evaluate
+    | View
+    | Export
+    | Check
+    | Replay
+    | Benchmark
+    | Parity
+    | Audit
+    | Doctor
 )
 
 
@@ -112,7 +124,8 @@ def _read(
         | Annotated[Replay, tyro.conf.subcommand("replay")]
         | Annotated[Benchmark, tyro.conf.subcommand("benchmark")]
         | Annotated[Parity, tyro.conf.subcommand("parity")]
-        | Annotated[Audit, tyro.conf.subcommand("audit")],
+        | Annotated[Audit, tyro.conf.subcommand("audit")]
+        | Annotated[Doctor, tyro.conf.subcommand("doctor")],
         prog="isaac-gymnasium",
         description="Isaac Sim's parallel scenes as gymnasium environments.",
         args=words,

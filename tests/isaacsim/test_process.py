@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -141,3 +142,31 @@ envs.close()
     last = done.stdout.strip().splitlines()[-1].split()
     assert last[0] == "returns", done.stderr
     assert float(last[2]) > 2.0 * float(last[1])
+
+
+@pytest.mark.parametrize("version", ["5.1", "6.0"])
+def test_the_doctor_finds_isaac_sim_well(version: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = ["doctor", "--engine", "isaacsim", "--device", "cpu", "--output", str(report)]
+    program = f"from isaac_gymnasium.cli import main; print('status', main({command!r}))"
+    done = run(program, version)
+    assert "status 0" in done.stdout, done.stdout + done.stderr
+    written = json.loads(report.read_text())
+    assert written["passed"]
+    assert set(written["experiments"].values()) == {"passed"}
+    assert len(written["signatures"]) > 100
+
+
+def test_the_doctor_finds_what_has_changed() -> None:
+    program = """
+from isaac_gymnasium.engines.isaacsim import start
+start()
+import omni.physics.tensors.impl.api as api
+from isaacsim.core.cloner import Cloner
+del api.ArticulationView.get_jacobians
+Cloner.filter_collisions = lambda self, scene_path, collision_root_path: None
+from isaac_gymnasium.doctor.signatures import compare_signatures, is_fault
+found = compare_signatures("5.1")
+print(sorted(name.rpartition(".")[2] for name in found if is_fault(found[name])))
+"""
+    assert "['filter_collisions', 'get_jacobians']" in run(program).stdout

@@ -20,5 +20,5 @@ class UsdContext:
         return "", 0, 0
 
 
-def get_context() -> UsdContext:
+def get_context(name: str = "") -> UsdContext:
     return UsdContext()

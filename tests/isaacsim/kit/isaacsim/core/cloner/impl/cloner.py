@@ -8,6 +8,7 @@ from pxr import Gf, Sdf, UsdGeom, UsdUtils
 __all__ = ["Cloner"]
 
 WORLD.require_app(__name__)
+_NO_PATHS = [] if WORLD.version == "5.1" else None
 
 
 class Cloner:
@@ -95,7 +96,7 @@ class Cloner:
         physicsscene_path: str,
         collision_root_path: str,
         prim_paths: list,
-        global_paths: list = None,
+        global_paths: list = _NO_PATHS,
     ):
         scene = self._stage.GetPrimAtPath(physicsscene_path)
         scene.CreateAttribute("physxScene:invertCollisionGroupFilter", Sdf.ValueTypeNames.Bool).Set(
