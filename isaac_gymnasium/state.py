@@ -26,7 +26,7 @@ _ORIGIN = "env_origins"
 _FORMAT = "isaac_gymnasium.state/1"
 
 
-def get_state(env: IsaacVectorEnv) -> State:
+def get_state(env: IsaacVectorEnv, *, exact: bool) -> State:
     """Copies of every row; see `IsaacVectorEnv.get_state`."""
     env.randomization.flush()
     state = {_ORIGIN: env.engine.env_origins.clone()}
@@ -36,12 +36,14 @@ def get_state(env: IsaacVectorEnv) -> State:
     # Engines carry more than their state from step to step: rounding in link poses, contacts of
     # the last step. Writing the state drops it, here as in a later restore, so that both go on
     # alike.
+    if exact:
+        _forget_contacts(env.engine)
     for body, quantity in bodies:
         body._set(quantity, state[f"{body.name}/{quantity}"], None)
     return state
 
 
-def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
+def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -> None:
     """Writes rows of a state back; see `IsaacVectorEnv.set_state`.
 
     Raises:
@@ -70,6 +72,8 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
         # A task may have a use for infinity, the physics has none.
         if not key.startswith("task") and not bool(state[key].isfinite().all()):
             raise ValueError(f"state {key!r} must be finite, got NaN or infinity")
+    if exact:
+        _forget_contacts(env.engine)
     device = env.device
     rows_of = {
         key: tensor.to(device).expand(env.num_envs, *here[key]) for key, tensor in state.items()
@@ -83,6 +87,11 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor) -> None:
             values = torch.cat((values[:, :3] + shift, values[:, 3:]), dim=-1)
         body._set(quantity, values.contiguous(), mask)
     env.randomization.restored(mask)
+
+
+def _forget_contacts(engine: Engine) -> None:
+    if engine.has_history and engine.step_count:
+        engine.restart()
 
 
 def save_state(state: Mapping[str, Tensor], file: str | Path) -> None:

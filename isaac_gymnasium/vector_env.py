@@ -397,26 +397,38 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         with _stepping():
             self.episode_length.copy_(lengths)
 
-    def get_state(self) -> State:
+    def get_state(self, *, exact: bool = False) -> State:
         """Everything the future follows from, as a flat dict of tensors with N rows each.
 
         Physics, commands, counters, random streams and the task's buffers; `torch.save` keeps it.
         Taking a state also rewrites it, which drops what engines carry along beside it (about 1e-7
         in link poses): what follows here and what follows a restore is then bitwise the same. Not
         so with lasting contacts on engine `physx`: PhysX keeps their history out of reach, and a
-        restored future drifts from the original from rounding on.
+        restored future drifts from the original from rounding on, unless both are `exact`.
+
+        Args:
+            exact: Start the simulation anew, as seeding does, so that no contact has a history.
+                Takes as long as making the environment where something can touch.
         """
         self._require_reset()
         with _stepping():
-            return get_state(self)
+            return get_state(self, exact=exact)
 
-    def set_state(self, state: State, mask: Tensor | np.ndarray | None = None) -> Observation:
+    def set_state(
+        self,
+        state: State,
+        mask: Tensor | np.ndarray | None = None,
+        *,
+        exact: bool = False,
+    ) -> Observation:
         """Goes back to a state.
 
         Args:
             state: From `get_state` of an environment with the same task and parameters; N rows,
                 or one row that all environments are set to.
             mask: (N,) bool, the environments to set; None for all.
+            exact: As in `get_state`: what follows is then bitwise what followed there, whatever
+                touches. Needs every environment to be set.
 
         Returns:
             The observations of all environments.
@@ -426,10 +438,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         """
         self._require_open()
         rows = self._all if mask is None else self._mask("mask", mask)
+        if exact and not bool(rows.all()):
+            raise ValueError("exact=True needs every environment to be set, got a mask of some")
         if not self._has_reset and not bool(rows.all()):
             raise gym.error.ResetNeeded("the first set_state() must set every environment")
         with _stepping():
-            set_state(self, state, rows)
+            set_state(self, state, rows, exact=exact)
             self._guard.begin(rows)
             self._has_reset = True
             observation: Observation = _clone(self._observations())

@@ -64,6 +64,24 @@ def test_a_restored_environment_replays_its_future(
     env.close()
 
 
+@pytest.mark.parametrize("id", [*IDS, "IsaacAnt-v0"])
+def test_an_exact_restore_replays_contacts_to_the_last_bit(id: str, device: torch.device) -> None:
+    env = make(id, device)
+    env.reset(seed=1, options={"stagger": True})
+    play(env, actions_of(env, 60))
+    state = env.get_state(exact=True)
+    after = actions_of(env, 50, seed=1)
+    first = play(env, after)
+    for _ in range(2):
+        env.set_state(state, exact=True)
+        for a, b in zip(first, play(env, after), strict=True):
+            assert torch.equal(a, b)
+    some = torch.arange(N) < 3
+    with pytest.raises(ValueError, match="exact=True needs every environment to be set"):
+        env.set_state(state, some, exact=True)
+    env.close()
+
+
 @pytest.mark.parametrize("id", IDS)
 def test_rows_outside_the_mask_go_on_as_if_nothing_happened(id: str, device: torch.device) -> None:
     env = make(id, device)

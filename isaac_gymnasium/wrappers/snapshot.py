@@ -18,18 +18,23 @@ class WrapperSnapshot(WrapperState):
     restored too, they make the future after a restore the same as before.
     """
 
-    def get_state(self) -> dict[str, Tensor]:
-        """The environment's state, and of this wrapper and those within: N rows each."""
+    def get_state(self, **kwargs: Any) -> dict[str, Tensor]:
+        """The environment's state, and of this wrapper and those within: N rows each.
+
+        Args:
+            **kwargs: For the environment, such as `exact`.
+        """
         prefix, env = self._prefix(), self._within("get_state")
         own = {prefix + key: value.clone() for key, value in self._rows().items()}
-        return {**env(), **own}
+        return {**env(**kwargs), **own}
 
-    def set_state(self, state: dict[str, Tensor], mask: Any = None) -> Any:
+    def set_state(self, state: dict[str, Tensor], mask: Any = None, **kwargs: Any) -> Any:
         """Goes back to a state.
 
         Args:
             state: From `get_state` of the same stack; N rows, or one that all are set to.
             mask: (N,) bool, the environments to set; None for all.
+            **kwargs: For the environment, such as `exact`.
 
         Returns:
             The observations (N, ...), as the stack returned them when the state was taken.
@@ -48,7 +53,7 @@ class WrapperSnapshot(WrapperState):
                     f"{tuple(rows[key].shape[1:])}, got {tuple(value.shape[1:])}"
                 )
         inner = {key: value for key, value in state.items() if not key.startswith(prefix)}
-        obs = env(inner, mask)
+        obs = env(inner, mask, **kwargs)
         with plain_tensors():
             chosen = self._as_mask("mask", mask)
             for key, value in rows.items():
