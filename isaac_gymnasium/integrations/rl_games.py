@@ -168,6 +168,14 @@ class A2CAgent(_A2CAgent):
         self._shape_rewards: Callable[[Tensor], Tensor] = self.config["reward_shaper"]
         self.rewards_shaper = self._shape_and_bootstrap
 
+    def train(self) -> Any:
+        """Trains; what has been logged is in its file when it returns."""
+        try:
+            return super().train()
+        finally:
+            if self.writer is not None:  # only the first of several processes writes
+                self.writer.flush()
+
     def env_step(self, actions: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor, Any]:
         """Steps the environments and values the observations that truly followed.
 
