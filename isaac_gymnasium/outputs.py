@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
 from isaac_gymnasium.task import Task
+from isaac_gymnasium.tree import torch_dtype
 
 
 def check_observations(task: Task, space: gym.Space[Any], observations: object) -> None:
@@ -66,8 +66,7 @@ def _check_space(task: Task, method: str, what: str, space: gym.Space[Any], valu
         found = {f"{what}[{key!r}]": values[key] for key in space}
     for name, single in spaces.items():
         shape = (task.num_envs, *(single.shape or ()))
-        dtype = torch.from_numpy(np.empty(0, single.dtype)).dtype
-        _check(where, name, found[name], shape, dtype, task.device)
+        _check(where, name, found[name], shape, torch_dtype(single.dtype), task.device)
 
 
 def _named(where: str, values: object) -> dict[str, Any]:

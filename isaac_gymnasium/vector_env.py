@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -30,6 +29,7 @@ from isaac_gymnasium.randomization import Randomization, Randomizer, resolve
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
+from isaac_gymnasium.tree import plain_tensors, tree_map
 
 if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
@@ -142,7 +142,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         scene = Scene(env_spacing=task.env_spacing, settings=task.physics_settings())
         task.set_up_scene(scene)
         plan = resolve(randomization, scene)
-        with _stepping(), room_for(self.num_envs, self.device):
+        with plain_tensors(), room_for(self.num_envs, self.device):
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
@@ -246,7 +246,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         if options is not None and not isinstance(options, Mapping):
             raise TypeError(f"options must be a dict or None, got {type(options).__name__}")
         mask = self._reset_mask(options)
-        with _stepping():
+        with plain_tensors():
             if self._seed(seed, mask):
                 self.randomization.restart()
                 if self.engine.has_history and self.engine.step_count:
@@ -283,7 +283,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             reset, valid for all rows and different from the rest where `_final_obs` is set.
         """
         self._require_reset()
-        with _stepping():
+        with plain_tensors():
             self._take_actions(actions)
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 self._refuse_ended()
@@ -327,7 +327,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise gym.error.Error(
                 "there are no frames: make the environment with render_mode='rgb_array'"
             )
-        with _stepping():
+        with plain_tensors():
             return self._frame_maker.frames(snapshot(self._frame_maker))
 
     def render_grid(
@@ -352,7 +352,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             envs = range(min(_positive_int("envs", envs), self.num_envs))
         if not len(envs) or not all(0 <= k < self.num_envs for k in envs):
             raise ValueError(f"envs must be indices below {self.num_envs}, got {list(envs)}")
-        with _stepping():
+        with plain_tensors():
             if self._frame_maker is None:
                 self._frame_maker = self._make_frame_maker()
             snapshot = self._frame_maker.snapshot()
@@ -380,7 +380,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
         self._require_open()
-        with _stepping():
+        with plain_tensors():
             state = self.task.get_states()
             return None if state is None else _clone(self._guard.clean(state))
 
@@ -394,7 +394,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     @episode_length_buf.setter
     def episode_length_buf(self, lengths: Tensor) -> None:
-        with _stepping():
+        with plain_tensors():
             self.episode_length.copy_(lengths)
 
     def get_state(self, *, exact: bool = False) -> State:
@@ -411,7 +411,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 Takes as long as making the environment where something can touch.
         """
         self._require_reset()
-        with _stepping():
+        with plain_tensors():
             return get_state(self, exact=exact)
 
     def set_state(
@@ -442,7 +442,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise ValueError("exact=True needs every environment to be set, got a mask of some")
         if not self._has_reset and not bool(rows.all()):
             raise gym.error.ResetNeeded("the first set_state() must set every environment")
-        with _stepping():
+        with plain_tensors():
             set_state(self, state, rows, exact=exact)
             self._guard.begin(rows)
             self._has_reset = True
@@ -757,21 +757,5 @@ def _bounds(space: gym.Space[Any], device: torch.device) -> tuple[Tensor, Tensor
     return low, high
 
 
-@contextlib.contextmanager
-def _stepping() -> Iterator[None]:
-    """Plain tensors without gradients, also where the caller is in inference mode.
-
-    A buffer made or changed in inference mode could not be changed outside of it any more.
-    """
-    with torch.inference_mode(False), torch.no_grad():
-        yield
-
-
-def _map(function: Callable[..., Tensor], *trees: Any) -> Any:
-    if isinstance(trees[0], dict):
-        return {key: _map(function, *(tree[key] for tree in trees)) for key in trees[0]}
-    return function(*trees)
-
-
 def _clone(tree: Any) -> Any:
-    return _map(torch.clone, tree)
+    return tree_map(torch.clone, tree)

@@ -10,8 +10,8 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.integrations.trainer import process_count
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 
 class RecordTraining(TorchWrapper, RecordConstructorArgs):

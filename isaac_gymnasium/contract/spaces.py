@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium.spaces import Box, Dict, MultiBinary, MultiDiscrete, Space, Tuple
 from torch import Tensor
 
 from isaac_gymnasium.contract.values import to_numpy
 from isaac_gymnasium.contract.verdict import Failed, require
+from isaac_gymnasium.tree import torch_dtype
 
 
 def same_form(one: Space[Any], other: Space[Any]) -> bool:
@@ -63,7 +63,7 @@ def _require_array(
 ) -> None:
     dtype = np.dtype(space.dtype)
     if isinstance(value, Tensor):
-        same = value.dtype == torch.from_numpy(np.empty(0, dtype)).dtype
+        same = value.dtype == torch_dtype(dtype)
     else:
         same = isinstance(value, np.ndarray) and value.dtype == dtype
     require(

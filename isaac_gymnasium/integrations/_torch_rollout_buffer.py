@@ -11,7 +11,7 @@ from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import DictRolloutBufferSamples, RolloutBufferSamples
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.tree import copy_tree, tree_map, zeros
+from isaac_gymnasium.tree import copy_tree, tree_map, zeros
 
 _SCALARS = ("rewards", "episode_starts", "values", "log_probs", "advantages", "returns")
 

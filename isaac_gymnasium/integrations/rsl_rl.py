@@ -29,7 +29,7 @@ except ImportError as error:
 
 from isaac_gymnasium.integrations._autoreset import require_autoreset
 from isaac_gymnasium.presets.configs import AdaptivePpoConfig
-from isaac_gymnasium.wrappers.tree import zeros
+from isaac_gymnasium.tree import zeros
 
 __all__ = ["PPO", "RslRlVecEnv", "runner_config"]
 

@@ -26,7 +26,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.integrations._host_copy import HostCopy
-from isaac_gymnasium.wrappers.tree import named_leaves, plain_tensors, tree_map
+from isaac_gymnasium.tree import named_leaves, plain_tensors, tree_map
 
 try:
     from stable_baselines3.common.monitor import Monitor

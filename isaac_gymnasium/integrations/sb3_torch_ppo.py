@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.sb3 import Sb3VecEnv, TensorStep
-from isaac_gymnasium.wrappers.tree import tree_map
+from isaac_gymnasium.tree import tree_map
 
 # isort: split
 from stable_baselines3 import PPO

@@ -13,9 +13,9 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.tree import plain_tensors, warn_of_other_space
 from isaac_gymnasium.wrappers.affine import affine_map
 from isaac_gymnasium.wrappers.kinds import TorchActionWrapper
-from isaac_gymnasium.wrappers.tree import plain_tensors, warn_of_other_space
 
 
 class TransformAction(TorchActionWrapper, RecordConstructorArgs):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.tree import plain_tensors
+from isaac_gymnasium.tree import plain_tensors
 
 
 def affine_map(

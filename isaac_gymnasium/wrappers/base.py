@@ -18,8 +18,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.snapshot import WrapperSnapshot
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 Seed = int | Sequence[int | None] | None
 Step = tuple[Any, Tensor, Tensor, Tensor, dict[str, Any]]

@@ -10,8 +10,8 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.tree import as_tensors, plain_tensors, tree_map
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
-from isaac_gymnasium.wrappers.tree import as_tensors, plain_tensors, tree_map
 
 
 class ToDevice(TorchWrapper, RecordConstructorArgs):

@@ -11,9 +11,9 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
 from isaac_gymnasium.wrappers.recorded import Recorded
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 
 class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):

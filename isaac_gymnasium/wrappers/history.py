@@ -12,8 +12,7 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers.utils import create_zero_array
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_space,
     as_tensors,
     copy_tree,
@@ -24,6 +23,7 @@ from isaac_gymnasium.wrappers.tree import (
     where_rows,
     zeros,
 )
+from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
 
 
 class _Window(HistoryObservationWrapper, RecordConstructorArgs):

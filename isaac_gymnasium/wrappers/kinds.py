@@ -9,8 +9,7 @@ import torch
 from gymnasium.utils import RecordConstructorArgs
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_tensors,
     copy_tree,
     named_leaves,
@@ -19,6 +18,7 @@ from isaac_gymnasium.wrappers.tree import (
     where_rows,
     zeros,
 )
+from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
 
 
 class TorchActionWrapper(TorchWrapper, RecordConstructorArgs):

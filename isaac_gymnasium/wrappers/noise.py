@@ -13,11 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.actions import action_box
-from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step
-from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper, TorchActionWrapper
-from isaac_gymnasium.wrappers.streams import EpisodeStreams
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_space,
     as_tensors,
     map_space,
@@ -25,6 +21,10 @@ from isaac_gymnasium.wrappers.tree import (
     plain_tensors,
     tree_map,
 )
+from isaac_gymnasium.wrappers.actions import action_box
+from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step
+from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper, TorchActionWrapper
+from isaac_gymnasium.wrappers.streams import EpisodeStreams
 
 
 class NoiseObservation(HistoryObservationWrapper, RecordConstructorArgs):

@@ -13,10 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
-from isaac_gymnasium.wrappers.recorded import Recorded
-from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_space,
     copy_tree,
     leaves,
@@ -28,6 +25,9 @@ from isaac_gymnasium.wrappers.tree import (
     where_rows,
     zeros,
 )
+from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
+from isaac_gymnasium.wrappers.recorded import Recorded
+from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 
 
 class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):

@@ -11,10 +11,10 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
 from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 
 class NormalizeReward(TorchWrapper, RecordConstructorArgs):

@@ -12,16 +12,16 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.affine import affine_map
-from isaac_gymnasium.wrappers.flatten import flat_space, flatten
-from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_space,
     map_space,
     torch_dtype,
     tree_map,
     warn_of_other_space,
 )
+from isaac_gymnasium.wrappers.affine import affine_map
+from isaac_gymnasium.wrappers.flatten import flat_space, flatten
+from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
 
 
 class TransformObservation(TorchObservationWrapper, RecordConstructorArgs):

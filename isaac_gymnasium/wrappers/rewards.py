@@ -12,8 +12,8 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.kinds import TorchRewardWrapper
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 
 class TransformReward(TorchRewardWrapper, RecordConstructorArgs):

@@ -8,7 +8,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.tree import over_rows, plain_tensors
+from isaac_gymnasium.tree import over_rows, plain_tensors
 
 
 class RunningMeanStd:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.tree import over_rows, plain_tensors
 from isaac_gymnasium.wrappers.state import WrapperState
-from isaac_gymnasium.wrappers.tree import over_rows, plain_tensors
 
 
 class WrapperSnapshot(WrapperState):

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium.vector import VectorWrapper
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.tree import plain_tensors
+from isaac_gymnasium.tree import plain_tensors
 
 
 class WrapperState:

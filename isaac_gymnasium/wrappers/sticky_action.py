@@ -10,16 +10,16 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step
-from isaac_gymnasium.wrappers.kinds import TorchActionWrapper
-from isaac_gymnasium.wrappers.streams import EpisodeStreams
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     copy_tree,
     named_leaves,
     plain_tensors,
     where_rows,
     zeros,
 )
+from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step
+from isaac_gymnasium.wrappers.kinds import TorchActionWrapper
+from isaac_gymnasium.wrappers.streams import EpisodeStreams
 
 
 class StickyAction(TorchActionWrapper, RecordConstructorArgs):

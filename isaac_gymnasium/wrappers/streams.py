@@ -11,8 +11,8 @@ from gymnasium.vector import VectorWrapper
 from torch import Tensor
 
 from isaac_gymnasium.random import RandomStreams
+from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import Seed, TorchWrapper
-from isaac_gymnasium.wrappers.tree import plain_tensors
 
 _STREAM_BITS = 24  # streams of one wrapper: at most so many environments
 

@@ -11,9 +11,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.wrappers.flatten import flat_space, flatten
-from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
-from isaac_gymnasium.wrappers.tree import (
+from isaac_gymnasium.tree import (
     as_space,
     copy_tree,
     map_space,
@@ -21,6 +19,8 @@ from isaac_gymnasium.wrappers.tree import (
     torch_dtype,
     where_rows,
 )
+from isaac_gymnasium.wrappers.flatten import flat_space, flatten
+from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
 
 
 class TimeAwareObservation(HistoryObservationWrapper, RecordConstructorArgs):
