@@ -13,7 +13,7 @@ class HostCopy:
     """Copies tensors of one device to the host, all of them at once.
 
     On CUDA they are packed on the device, sent through pinned memory, and waited for once: many
-    small transfers cost more than one large. What is returned is the caller's own.
+    small transfers cost more than one large.
 
     Args:
         device: Where the tensors live.
@@ -24,9 +24,13 @@ class HostCopy:
         self._pinned = torch.empty(0, dtype=torch.uint8)
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[np.ndarray]:
-        """Copies tensors of any shapes and dtypes, and returns them in their order."""
+        """Copies tensors of any shapes and dtypes; the arrays, in their order, are the caller's."""
+        return [array.copy() for array in self.look(tensors)]
+
+    def look(self, tensors: Sequence[Tensor]) -> list[np.ndarray]:
+        """As a call, but the arrays are valid only until the next one, or are the tensors' own."""
         if self._device.type != "cuda" or not tensors:
-            return [tensor.detach().numpy().copy() for tensor in tensors]
+            return [tensor.detach().numpy() for tensor in tensors]
         # The widest first, so that each starts at a multiple of its own item size.
         order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
         parts = [tensors[i].detach().contiguous().view(-1).view(torch.uint8) for i in order]
@@ -40,5 +44,5 @@ class HostCopy:
         for i, part in zip(order, parts, strict=True):
             bytes_, start = raw[start : start + part.numel()], start + part.numel()
             dtype = torch.empty(0, dtype=tensors[i].dtype).numpy().dtype
-            arrays[i] = bytes_.view(dtype).reshape(tensors[i].shape).copy()
+            arrays[i] = bytes_.view(dtype).reshape(tensors[i].shape)
         return arrays

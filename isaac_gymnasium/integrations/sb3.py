@@ -25,8 +25,9 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.integrations._empty_dicts import EmptyDicts
 from isaac_gymnasium.integrations._host_copy import HostCopy
-from isaac_gymnasium.tree import named_leaves, plain_tensors, tree_map
+from isaac_gymnasium.tree import leaves, named_leaves, plain_tensors, tree_map
 
 try:
     from stable_baselines3.common.monitor import Monitor
@@ -37,6 +38,10 @@ except ImportError as error:
     ) from error
 
 __all__ = ["Sb3VecEnv", "TensorStep"]
+
+_SMALL = 2**20
+"""Bytes up to which a row of every environment is sent, rather than of those that ended: sending
+more takes less time than a second transfer."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class TensorStep:
 class Sb3VecEnv(VecEnv):
     """A vector environment with tensors, as Stable-Baselines3 expects it.
 
-    Every step makes one transfer to the host, and a second, small one if an episode has ended.
+    Every step makes one transfer to the host. Where final observations are large, such as images,
+    those of the episodes that have ended come in a second one.
     The `infos` of environments that go on are empty. Those of environments whose episode has ended
     hold `terminal_observation` (the true last observation), `TimeLimit.truncated`, `episode` as
     SB3's Monitor gives it, the task's extras at the end of the episode, and `is_success` where the
@@ -133,6 +139,8 @@ class Sb3VecEnv(VecEnv):
             self._actions = self._actions.pin_memory()
         with plain_tensors():
             self._totals = torch.zeros(2, self.num_envs, dtype=torch.float64, device=self.device)
+            self._return, self._length = self._totals.unbind(0)
+        self._infos = EmptyDicts(self.num_envs)
         self.pending: TensorStep | None = None
         self._started_at = time.time()
 
@@ -201,8 +209,8 @@ class Sb3VecEnv(VecEnv):
             )
         with plain_tensors():
             ended = terminated | truncated
-            self._totals[0] += reward
-            self._totals[1] += 1
+            self._return += reward
+            self._length += 1
             episode = self._totals.clone()
             self._totals.masked_fill_(ended, 0.0)
             if "episode" in info:
@@ -224,33 +232,48 @@ class Sb3VecEnv(VecEnv):
         success: Tensor | None = step.info.get("final_info", {}).get("success")
         return success
 
-    def _fill(self, infos: list[dict[str, Any]], step: TensorStep, ended: np.ndarray) -> None:
-        """Fills the infos of the environments whose episode ended, and their `reset_infos`."""
-        rows = torch.from_numpy(ended).to(self.device)
+    def _ends(self, step: TensorStep) -> list[Tensor]:
+        """What the infos of ended episodes are made of, each (N, ...)."""
         finals, begins = self._per_env(step.info.get("final_info", {})), self._per_env(step.info)
-        leaves = [leaf for _, leaf in named_leaves(step.final_obs, "")]
-        tensors = [step.truncated, *leaves, *finals.values(), *begins.values()]
-        picked = [tensor.index_select(0, rows) for tensor in tensors]
-        episode, truncated, *arrays = self.fetch([step.episode.index_select(1, rows), *picked])
-        obs = self._as_spaces(step.final_obs, arrays[: len(leaves)])
-        values = [array.tolist() if array.ndim == 1 else array for array in arrays[len(leaves) :]]
-        final_values = dict(zip(finals, values[: len(finals)], strict=True))
-        begin_values = dict(zip(begins, values[len(finals) :], strict=True))
+        episode = [*step.episode.unbind(0), step.truncated]
+        return [*episode, *leaves(step.final_obs), *finals.values(), *begins.values()]
+
+    def _fill(
+        self,
+        infos: list[dict[str, Any]],
+        step: TensorStep,
+        ended: np.ndarray,
+        arrays: list[np.ndarray],
+    ) -> None:
+        """Fills the infos of the environments whose episode ended, and their `reset_infos`.
+
+        Args:
+            infos: All N.
+            step: What they tell of.
+            ended: (E,) indices.
+            arrays: The rows (E, ...) of the tensors in `_ends`.
+        """
+        returns, lengths, truncated, *arrays = arrays
+        count = len(leaves(step.final_obs))
+        obs = self._as_spaces(step.final_obs, arrays[:count])
+        columns = iter([a.tolist() if a.ndim == 1 else a for a in arrays[count:]])
+        finals = {name: next(columns) for name in self._per_env(step.info.get("final_info", {}))}
+        begins = {name: next(columns) for name in self._per_env(step.info)}
         seconds = round(step.seconds, 6)
         for j, k in enumerate(ended.tolist()):
-            info = {name: column[j] for name, column in final_values.items()}
+            info = {name: column[j] for name, column in finals.items()}
             if "success" in info:
                 info["is_success"] = info["success"]
             if self._monitor:
                 info["episode"] = {
-                    "r": round(float(episode[0, j]), 6),
-                    "l": int(episode[1, j]),
+                    "r": round(float(returns[j]), 6),
+                    "l": int(lengths[j]),
                     "t": seconds,
                 }
             info["TimeLimit.truncated"] = bool(truncated[j])
             info["terminal_observation"] = tree_map(lambda leaf, j=j: leaf[j], obs)
             infos[k] = info
-            self.reset_infos[k] = {name: column[j] for name, column in begin_values.items()}
+            self.reset_infos[k] = {name: column[j] for name, column in begins.items()}
 
     def _rows(self, columns: dict[str, Tensor], rows: Sequence[int]) -> list[dict[str, Any]]:
         arrays = [a.tolist() if a.ndim == 1 else a for a in self.fetch(list(columns.values()))]
@@ -283,7 +306,7 @@ class Sb3VecEnv(VecEnv):
         Seeds and options serve for one reset, as in SB3's own environments.
         """
         obs = self.reset_tensors()
-        return self._as_spaces(obs, self.fetch([leaf for _, leaf in named_leaves(obs, "")]))
+        return self._as_spaces(obs, self.fetch(leaves(obs)))
 
     def step_async(self, actions: np.ndarray) -> None:
         """Begins a step.
@@ -307,12 +330,18 @@ class Sb3VecEnv(VecEnv):
         if self.pending is None:
             raise RuntimeError("step_wait() needs a step_async() before it")
         step, self.pending = self.pending, None
-        leaves = [leaf for _, leaf in named_leaves(step.obs, "")]
-        rewards, dones, *arrays = self.fetch([step.reward, step.ended, *leaves])
+        now, ends = [step.reward, step.ended, *leaves(step.obs)], self._ends(step)
+        together = sum(tensor.nbytes for tensor in ends) <= _SMALL
+        looked = self.fetch.look([*now, *ends] if together else now)
+        rewards, dones, *arrays = [array.copy() for array in looked[: len(now)]]
         obs = self._as_spaces(step.obs, arrays)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        if dones.any():
-            self._fill(infos, step, np.flatnonzero(dones))
+        infos = self._infos()
+        ended = np.flatnonzero(dones)
+        if len(ended) and together:
+            self._fill(infos, step, ended, [array[ended] for array in looked[len(now) :]])
+        elif len(ended):
+            rows = torch.from_numpy(ended).to(self.device)
+            self._fill(infos, step, ended, self.fetch([t.index_select(0, rows) for t in ends]))
         return obs, rewards.astype(np.float32, copy=False), dones, infos
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
+from isaac_gymnasium.integrations import sb3
+from isaac_gymnasium.integrations._empty_dicts import EmptyDicts
 from isaac_gymnasium.integrations._host_copy import HostCopy
 from isaac_gymnasium.integrations.sb3 import Sb3VecEnv
 from isaac_gymnasium.wrappers import NormalizeReward, RecordEpisodeStatistics
@@ -54,7 +56,9 @@ class TestStep:
         assert infos == [{}] * N
         assert (venv.num_envs, venv.observation_space.shape) == (N, (4,))
 
-    def test_every_number_is_the_environments_own(self, device):
+    @pytest.mark.parametrize("small", [0, 2**20])
+    def test_every_number_is_the_environments_own(self, device, small, monkeypatch):
+        monkeypatch.setattr(sb3, "_SMALL", small)
         venv = make(device=device)
         venv.reset()
         t, episode = np.zeros(N, int), np.ones(N, int)
@@ -167,6 +171,23 @@ class TestStep:
         rewards = venv.step(np.zeros((4, 1)))[1]
         rewards += 100
         assert (venv.env.rewards < 2).all()
+
+    def test_infos_are_the_callers_own(self):
+        venv = make()
+        venv.reset()
+        kept = [venv.step(ZERO)[3] for _ in range(13)]
+        for t, infos in enumerate(kept):
+            for k, info in enumerate(infos):
+                info["seen"] = (t, k)
+        assert [info["seen"] for infos in kept for info in infos] == [
+            (t, k) for t in range(13) for k in range(N)
+        ]
+        venv.reset()
+        for _ in range(9):
+            infos = venv.step(ZERO)[3]
+            assert not any("seen" in info for info in infos)
+            for info in infos:
+                info["seen"] = True
 
     def test_actions_arrive_whole_in_the_dtype_of_their_space(self, device):
         venv = make(device=device)
@@ -414,7 +435,9 @@ class TestHostCopy:
 
     @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    def test_a_step_makes_one_transfer_and_an_end_one_more(self):
+    @pytest.mark.parametrize(("small", "transfers"), [(2**20, [1, 1, 1]), (0, [1, 1, 2])])
+    def test_a_step_makes_one_transfer_and_large_ends_one_more(self, small, transfers, monkeypatch):
+        monkeypatch.setattr(sb3, "_SMALL", small)
         venv = make(device="cuda:0")
         venv.reset()
         counts = []
@@ -423,7 +446,31 @@ class TestHostCopy:
                 venv.step(ZERO)
             names = [event.name for event in profile.events()]
             counts.append(sum("Memcpy DtoH" in name for name in names))
-        assert counts == [1, 1, 2]
+        assert counts == transfers
+
+
+class TestEmptyDicts:
+    def test_those_that_nobody_holds_come_again(self):
+        dicts, ids = EmptyDicts(3), []
+        for _ in range(6):
+            got = dicts()
+            assert got == [{}, {}, {}] and len(set(map(id, got))) == 3
+            ids.append(list(map(id, got)))
+        assert ids[0] == ids[2] == ids[4] and ids[1] == ids[3] == ids[5] and ids[0] != ids[1]
+
+    @pytest.mark.parametrize("part", ["list", "dict"])
+    def test_those_that_somebody_holds_do_not(self, part):
+        dicts = EmptyDicts(3)
+        held = dicts() if part == "list" else dicts()[1:2]
+        for _ in range(4):
+            assert not set(map(id, held)) & set(map(id, dicts()))
+
+    def test_what_was_written_stays_where_it_was(self):
+        dicts = EmptyDicts(2)
+        for _ in range(5):
+            got = dicts()
+            assert got == [{}, {}]
+            got[1]["a"] = 1
 
 
 def toy(num_envs=32, **kwargs):
