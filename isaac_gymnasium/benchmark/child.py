@@ -13,19 +13,18 @@ import sys  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
 from contextlib import closing  # noqa: E402
 from dataclasses import asdict  # noqa: E402
-from importlib import metadata  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import torch  # noqa: E402
 
 from isaac_gymnasium.benchmark.case import Case, Result, Spread  # noqa: E402
+from isaac_gymnasium.provenance import versions  # noqa: E402
 
 if TYPE_CHECKING:
     from isaac_gymnasium.benchmark.peers import Peer
 
 _PERIOD = 64
 """Steps after which the random actions repeat."""
-_PACKAGES = ("isaac_gymnasium", "gymnasium", "torch", "numpy", "ovphysx", "newton", "warp-lang")
 
 
 def main() -> None:
@@ -113,7 +112,7 @@ def _run_own(case: Case, started: float) -> Result:
             steps_per_second=speeds,
             milliseconds=turns,
             megabytes=megabytes,
-            versions=_versions(_PACKAGES),
+            versions=versions(),
         )
 
 
@@ -141,7 +140,7 @@ def _run_peer(case: Case, peer: Peer, started: float) -> Result:
             steps_per_second={"random": _speed(case, random, lambda: None)},
             milliseconds={},
             megabytes=_memory(torch.device("cpu")),
-            versions=_versions((peer.package, "gymnasium", "numpy", "mujoco")),
+            versions=versions((peer.package, "gymnasium", "numpy", "mujoco")),
         )
 
 
@@ -270,16 +269,6 @@ def _memory(device: torch.device) -> dict[str, float]:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def _versions(packages: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":

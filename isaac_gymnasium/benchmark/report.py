@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from isaac_gymnasium.benchmark.case import Result, Spread
+from isaac_gymnasium.provenance import git_state, gpus
 
 __all__ = ["draw", "hardware", "save", "table"]
 
@@ -90,11 +88,10 @@ def _plain(result: Result) -> dict[str, Any]:
 
 def hardware() -> dict[str, Any]:
     """What the figures depend on besides the code: machine, Python, and the commit, if any."""
-    gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "gpus": gpus,
+        "gpus": gpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "commit": _commit(),
@@ -112,13 +109,8 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     """The commit of this package's checkout, with ``-dirty`` where it has been changed."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    state = git_state(Path(__file__).parent)
+    return None if state is None else state["commit"][:12] + "-dirty" * state["changed"]
 
 
 def draw(results: Sequence[Result], path: Path) -> None:

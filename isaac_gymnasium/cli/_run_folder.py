@@ -7,26 +7,12 @@ import json
 import math
 import os
 import platform
-import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.provenance import git_state, versions
 
-_PACKAGES = (
-    "isaac-gymnasium",
-    "gymnasium",
-    "numpy",
-    "torch",
-    "skrl",
-    "stable-baselines3",
-    "rsl-rl-lib",
-    "rl-games",
-    "ovphysx",
-    "newton",
-    "isaacsim",
-)
 _STEPS = "environment_steps"
 
 
@@ -126,7 +112,8 @@ def create_run_folder(path: Path, config: dict[str, Any]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"the run folder {path} is not empty")
     path.mkdir(parents=True, exist_ok=True)
-    write_config(path, {**config, "git": _git_state(), "versions": _versions()})
+    ran = {"python": platform.python_version(), **versions()}
+    write_config(path, {**config, "git": git_state(Path.cwd()), "versions": ran})
 
 
 def write_config(path: Path, config: dict[str, Any]) -> None:
@@ -184,30 +171,6 @@ def _start_wandb(path: Path, project: str) -> Any:
         resume="allow",
         config=json.loads((path / "config.json").read_text()),
     )
-
-
-def _git_state() -> dict[str, Any] | None:
-    """Commit of the current directory's repository and whether it differs from it, if there is."""
-
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
-    try:
-        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _known(row: dict[str, float]) -> dict[str, float]:

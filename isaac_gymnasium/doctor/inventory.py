@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import platform
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.engines._isaacsim_app import LICENCE_VARIABLES, VERSIONS, kit_is_running
+from isaac_gymnasium.provenance import gpus, versions
 
 _PACKAGES = (
     "isaac-gymnasium",
@@ -35,14 +35,15 @@ _LICENCES = {
 
 def take_inventory() -> dict[str, Any]:
     """Versions, GPUs, system libraries, and for each engine what stands in its way, if anything."""
-    packages = {name: _version(name) for name in _PACKAGES}
+    found = versions(_PACKAGES)
+    packages = {name: found.get(name) for name in _PACKAGES}
     libraries = {name: _loads(name) for name in _SYSTEM_LIBRARIES} if _on_linux() else {}
     installed = available_engines()
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": packages,
-        "gpus": _gpus(),
+        "gpus": gpus(),
         "system_libraries": libraries,
         "kit_is_running": kit_is_running(),
         "engines": {
@@ -76,19 +77,6 @@ def _obstacles(
         if not torch.cuda.is_available():
             found.append("torch sees no CUDA device, and Kit needs an RTX GPU")
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _gpus() -> list[str]:
-    if not torch.cuda.is_available():
-        return []
-    return [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
 
 
 def _on_linux() -> bool:
