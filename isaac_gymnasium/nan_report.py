@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.atomic import replacing
+
 _FORMAT = "isaac_gymnasium.nan/1"
 
 
@@ -47,10 +49,9 @@ class NanReport:
             f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.perf_counter_ns() % 10**6:06}"
         )
         path = folder / f"{name}-env{self.env}-{stamp}.pt"
-        unfinished = path.with_suffix(".tmp")
         content = {"format": _FORMAT, **asdict(self), "parameters": json.dumps(self.parameters)}
-        torch.save(content, unfinished)
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            torch.save(content, file)
         return path
 
     @classmethod

@@ -7,7 +7,6 @@ another process too.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.engines.base import COMMANDS, Articulation, Body, Engine
 
 if TYPE_CHECKING:
@@ -101,16 +101,8 @@ def save_state(state: Mapping[str, Tensor], file: str | Path) -> None:
         state: From `get_state` of an environment, wrapped or not.
         file: Where to; a file of the name is replaced.
     """
-    file = Path(file)
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as opened:
-            torch.save({"format": _FORMAT, "state": dict(state)}, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(Path(file)) as unfinished, unfinished.open("wb") as opened:
+        torch.save({"format": _FORMAT, "state": dict(state)}, opened)
 
 
 def load_state(file: str | Path) -> State:

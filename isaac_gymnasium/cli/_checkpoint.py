@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._processes import gather, is_first
 from isaac_gymnasium.cli._recorder import RecordTraining
@@ -40,13 +40,8 @@ def save_checkpoint(folder: Path, trainer: Trainer[Any], env: RecordTraining) ->
         "environments": environments,
         "generators": generators,
     }
-    unfinished = folder / f"{NAME}.tmp"
-    with unfinished.open("wb") as file:
+    with replacing(folder / NAME) as unfinished, unfinished.open("wb") as file:
         torch.save(state, file)
-        # On the disk before the name points to it, or a crash of the machine could lose both.
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, folder / NAME)
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
+from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.provenance import git_state, versions
 
@@ -118,9 +118,8 @@ def create_run_folder(path: Path, config: dict[str, Any]) -> None:
 
 def write_config(path: Path, config: dict[str, Any]) -> None:
     """Replace the ``config.json`` of a run folder in one move."""
-    unfinished = path / "config.json.tmp"
-    unfinished.write_text(json.dumps(config, indent=2) + "\n")
-    os.replace(unfinished, path / "config.json")
+    with replacing(path / "config.json") as unfinished:
+        unfinished.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def find_run(name: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 import tyro
 from torch import nn
 
+from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._policy import trained_policy
 from isaac_gymnasium.cli._run_folder import find_run
@@ -52,10 +52,9 @@ class Export:
             output.mkdir(parents=True, exist_ok=True)
             for name in formats:
                 path = output / _FILES[name]
-                unfinished = path.with_name(f"{path.name}.tmp")
                 write = export_torchscript if name == "torchscript" else export_onnx
-                write(trained.policy, observations, unfinished)
-                os.replace(unfinished, path)
+                with replacing(path) as unfinished:
+                    write(trained.policy, observations, unfinished)
                 print(f"{name}: {path}")
         return 0
 
