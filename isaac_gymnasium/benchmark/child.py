@@ -219,38 +219,26 @@ def _turn_about(
 def _policy_speed(case: Case, env: Any, wait: Callable[[], None]) -> Spread:
     from isaac_gymnasium.presets import preset
     from isaac_gymnasium.presets.configs import PpoConfig
+    from isaac_gymnasium.wrappers import FlattenObservation
 
+    flat = FlattenObservation(env)
     sizes = preset(case.id, PpoConfig).hidden_sizes
-    inputs = sum(_flat_size(space) for space in _leaves(env.single_observation_space))
+    latest = [flat.reset()[0]]
+    inputs = latest[0].shape[1]
     layers: list[torch.nn.Module] = []
     for size in sizes:
         layers += [torch.nn.Linear(inputs, size), torch.nn.ELU()]
         inputs = size
     layers += [torch.nn.Linear(inputs, env.single_action_space.shape[0]), torch.nn.Tanh()]
     network = torch.nn.Sequential(*layers).to(env.device)
-    latest = [env.reset()[0]]
 
     def step() -> None:
         with torch.no_grad():
-            flat = [value.flatten(1).float() for value in _leaves(latest[0])]
-            latest[0] = env.step(network(torch.cat(flat, dim=1)))[0]
+            latest[0] = flat.step(network(latest[0].float()))[0]
 
     for _ in range(5):
         step()
     return _speed(case, step, wait)
-
-
-def _leaves(tree: Any) -> list[Any]:
-    if hasattr(tree, "keys"):
-        return [leaf for key in sorted(tree.keys()) for leaf in _leaves(tree[key])]
-    return [tree]
-
-
-def _flat_size(space: Any) -> int:
-    size = 1
-    for length in space.shape:
-        size *= length
-    return size
 
 
 def _spread(values: Sequence[float]) -> Spread:
