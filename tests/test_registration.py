@@ -140,3 +140,36 @@ def test_an_id_with_its_module_needs_no_import() -> None:
         [sys.executable, "-c", FRESH], capture_output=True, text=True, timeout=120
     )
     assert done.stdout == "IsaacVectorEnv 2\n", done.stderr
+
+
+BARE = """
+import sys
+missing = {extras}
+for name in missing:
+    sys.modules[name] = None
+from gymnasium.envs.registration import registry
+import isaac_gymnasium
+from isaac_gymnasium import cli, engines, envs, integrations, presets, sensors, wrappers
+from isaac_gymnasium.envs import *
+print(len([key for key in registry if key.startswith("Isaac")]))
+"""
+EXTRAS = (
+    *(
+        "imageio",
+        "imageio_ffmpeg",
+        "matplotlib",
+        "moviepy",
+        "onnx",
+        "pandas",
+        "tensorboard",
+        "viser",
+    ),
+    *("newton", "ovphysx", "ovstage", "pxr", "warp", "rl_games", "rsl_rl", "skrl"),
+    *("stable_baselines3", "tensordict", "torchrl"),
+)
+
+
+def test_nothing_of_the_extras_is_needed_to_import_the_package() -> None:
+    code = BARE.format(extras=EXTRAS)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert int(done.stdout or 0) >= 19, done.stderr

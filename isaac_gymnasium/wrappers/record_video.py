@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.utils.save_video import capped_cubic_video_schedule
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from isaac_gymnasium.rendering.video import VideoWriter
@@ -83,7 +82,7 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         if video_length < 0:
             raise ValueError(f"video_length must be at least 0, got {video_length}")
         if episode_trigger is None and step_trigger is None:
-            episode_trigger = capped_cubic_video_schedule
+            episode_trigger = capped_cubic_schedule
         self._shown, self._grid = list(envs), grid
         self._aspect = video_aspect_ratio[0] / video_aspect_ratio[1]
         self._episode_trigger, self._step_trigger = episode_trigger, step_trigger
@@ -193,3 +192,8 @@ def _tile(frames: list[np.ndarray], aspect: float) -> np.ndarray:
         y, x = height * (k // columns), width * (k % columns)
         picture[y : y + height, x : x + width] = frame
     return picture
+
+
+def capped_cubic_schedule(episode: int) -> bool:
+    """Gymnasium's schedule, whose own module cannot be imported without moviepy."""
+    return round(episode ** (1 / 3)) ** 3 == episode if episode < 1000 else episode % 1000 == 0

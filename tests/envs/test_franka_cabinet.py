@@ -117,7 +117,9 @@ def test_rewards_by_hand(make: Make) -> None:
     openings = [0.0, 0.195, 0.389, 0.391, 0.25]
     open_drawer(env, openings)
     # Environment 4: the hand at the handle.
-    task.closed_handle.copy_(task.arm.fingertips()[4] + torch.tensor((0.25, 0.0, 0.01)))
+    task.closed_handle.copy_(
+        task.arm.fingertips()[4] + torch.tensor((0.25, 0.0, 0.01), device=env.device)
+    )
     action = torch.linspace(-1.0, 1.0, 35).view(5, 7)
     task.pre_physics_step(action.to(env.device))
     terms = {name: values.tolist() for name, values in task.get_rewards().items()}

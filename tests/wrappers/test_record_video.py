@@ -14,6 +14,7 @@ import torch
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.rendering.video import VideoWriter
 from isaac_gymnasium.wrappers import NormalizeObservation, RecordVideo
+from isaac_gymnasium.wrappers.record_video import capped_cubic_schedule
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
@@ -198,3 +199,11 @@ def test_a_video_wants_equal_frames_and_an_mp4(tmp_path: Path) -> None:
     ):
         writer.add(np.zeros((48, 32, 3), np.uint8))
     writer.close()
+
+
+def test_episodes_are_recorded_on_gymnasiums_schedule() -> None:
+    pytest.importorskip("moviepy")  # without which gymnasium's schedule cannot be imported
+    from gymnasium.utils.save_video import capped_cubic_video_schedule
+
+    for episode in range(3001):
+        assert capped_cubic_schedule(episode) == capped_cubic_video_schedule(episode), episode
