@@ -1,12 +1,16 @@
-"""What `Ant` and `Humanoid` share: a torso that is to run towards a point far ahead."""
+"""`RunTask`: what robots that run towards a point far ahead have in common."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import abc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.scene.model import Material, Robot
+from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import (
     quat_rotate_inverse,
     roll_from_quat,
@@ -16,6 +20,8 @@ from isaac_gymnasium.transforms import (
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.base import Articulation, Engine
+    from isaac_gymnasium.random import RandomStreams
+    from isaac_gymnasium.scene.builder import Scene
 
 TARGET = 1000.0
 """Distance along x from an environment's origin to the point to run to, m."""
@@ -107,6 +113,118 @@ class Run:
         return self.robot.root_pose[:, :3] - self.engine.env_origins
 
 
-def heading_reward(heading: Tensor) -> Tensor:
-    """(N,) 0.5 within 37 degrees of the target, and less in proportion to the cosine beyond."""
-    return torch.clamp(0.5 / 0.8 * heading, max=0.5)
+@dataclass(kw_only=True)
+class RunTask(Task):
+    """Run as fast as possible; the subclass says with which robot, and documents it.
+
+    Attributes:
+        start_height: Height of the torso at the start, m.
+        turn_scale: Factor on the torso's turning in the observation.
+        speed_scale: Factor on the joints' velocities in the observation.
+        alive: Reward of a step that does not terminate.
+        action_cost: What a squared action of 1 costs.
+        energy_cost: What an action of 1 at a joint that moves with 1 rad/s costs.
+        fall_cost: What terminating costs.
+    """
+
+    start_height: ClassVar[float]
+    turn_scale: ClassVar[float]
+    speed_scale: ClassVar[float]
+    alive: ClassVar[float]
+    action_cost: ClassVar[float]
+    energy_cost: ClassVar[float]
+    fall_cost: ClassVar[float]
+
+    # Where the environments are not kept apart otherwise, nobody gets as far as its neighbour.
+    env_spacing: float = 200.0
+    episode_length_s: float = 15.0
+    fall_height: float
+    goal_speed: float = 3.0
+    joint_noise: float
+    speed_noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            positive=("goal_speed",), non_negative=("fall_height", "joint_noise", "speed_noise")
+        )
+
+    @abc.abstractmethod
+    def robot_model(self) -> Robot:
+        """The robot, at its default joint positions."""
+
+    @abc.abstractmethod
+    def efforts(self, actions: Tensor) -> Tensor:
+        """(N, A) torques, N m, of (N, A) actions."""
+
+    def set_up_scene(self, scene: Scene) -> None:
+        scene.add_ground(material=Material(static_friction=1.0, dynamic_friction=1.0))
+        scene.add_robot("Robot", self.robot_model(), position=(0.0, 0.0, self.start_height))
+
+    def post_reset(self) -> None:
+        self.robot = self.engine.articulation("Robot")
+        self.run = Run(self.engine, self.robot)
+        self.actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)
+        self.home = self.robot.dof_pos[:1].clone()
+        lower, upper = self.robot.dof_limits.unsqueeze(0).unbind(-1)
+        self.middle, self.half_range = 0.5 * (upper + lower), 0.5 * (upper - lower)
+
+    def pre_physics_step(self, actions: Tensor) -> None:
+        self.actions.copy_(actions)
+        self.robot.set_dof_efforts(self.efforts(actions))
+
+    def post_physics_step(self, rng: RandomStreams) -> None:
+        self.run.advance(self.step_dt)
+
+    def _share_of_range(self) -> Tensor:
+        return (self.robot.dof_pos - self.middle) / self.half_range
+
+    def get_observations(self) -> Tensor:
+        return torch.cat(
+            (
+                self.run.observation(self.turn_scale),
+                self._share_of_range(),
+                self.speed_scale * self.robot.dof_vel,
+                self.actions,
+            ),
+            dim=-1,
+        )
+
+    def get_rewards(self) -> dict[str, Tensor]:
+        terminated = self.get_terminations().float()
+        terms = {
+            "progress": self.run.progress / self.dt,
+            "alive": torch.full_like(terminated, self.alive),
+            "upright": 0.1 * (self.run.upright() > 0.93),
+            # Its most within 37 degrees of the target.
+            "heading": torch.clamp(0.5 / 0.8 * self.run.heading(), max=0.5),
+            "action": -self.action_cost * self.actions.square().sum(-1),
+            "energy": -self.energy_cost * (self.actions * self.robot.dof_vel).abs().sum(-1),
+            "limits": -(self._share_of_range().abs() > 0.98).float().sum(-1),
+        }
+        standing = 1.0 - terminated
+        return {name: standing * term for name, term in terms.items()} | {
+            "terminated": -self.fall_cost * terminated
+        }
+
+    def get_terminations(self) -> Tensor:
+        return self.run.height() < self.fall_height
+
+    def get_extras(self) -> dict[str, Tensor]:
+        speed, fell = self.run.mean_speed(), self.get_terminations()
+        return {"success": (speed >= self.goal_speed) & ~fell, "speed": speed, "fell": fell}
+
+    def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
+        size = (self.num_actions,)
+        pos = self.home + rng.uniform(-self.joint_noise, self.joint_noise, size)
+        limits = self.robot.dof_limits
+        pos = torch.clamp(pos, limits[:, 0], limits[:, 1])
+        vel = rng.uniform(-self.speed_noise, self.speed_noise, size)
+        self.robot.write_dof_state(pos, vel, mask)
+
+        pose = torch.zeros(self.num_envs, 7, device=self.device)
+        pose[:, 2], pose[:, 6] = self.start_height, 1.0
+        pose[:, :3] += self.engine.env_origins
+        self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
+        self.run.restart(mask, pose)
+        self.actions.masked_fill_(mask.unsqueeze(-1), 0.0)

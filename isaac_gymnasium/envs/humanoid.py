@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._run import Run, heading_reward
+from isaac_gymnasium.envs._run import RunTask
 from isaac_gymnasium.robots.humanoid import GEARS, humanoid
-from isaac_gymnasium.scene.model import Material
-from isaac_gymnasium.task import Task
-
-if TYPE_CHECKING:
-    from isaac_gymnasium.random import RandomStreams
-    from isaac_gymnasium.scene.builder import Scene
+from isaac_gymnasium.scene.model import Robot
 
 
 @dataclass(kw_only=True)
-class Humanoid(Task):
+class Humanoid(RunTask):
     """Run on two legs, as fast as they carry.
 
     ## Description
@@ -74,88 +69,28 @@ class Humanoid(Task):
     num_actions: ClassVar[int] = 21
     num_observations: ClassVar[int] = 75
     start_height: ClassVar[float] = 1.34
+    turn_scale: ClassVar[float] = 0.25
+    speed_scale: ClassVar[float] = 0.1
+    alive: ClassVar[float] = 2.0
+    action_cost: ClassVar[float] = 0.01
+    energy_cost: ClassVar[float] = 0.005
+    fall_cost: ClassVar[float] = 1.0
 
-    # Where the environments are not kept apart otherwise, nobody gets as far as its neighbour.
-    env_spacing: float = 200.0
-    episode_length_s: float = 15.0
     effort_scale: float = 1.0
     fall_height: float = 0.8
-    goal_speed: float = 3.0
     joint_noise: float = 0.1
-    speed_noise: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(
-            positive=("goal_speed",),
-            non_negative=("effort_scale", "fall_height", "joint_noise", "speed_noise"),
-        )
+        self.require(non_negative=("effort_scale",))
 
-    def set_up_scene(self, scene: Scene) -> None:
-        scene.add_ground(material=Material(static_friction=1.0, dynamic_friction=1.0))
-        scene.add_robot("Robot", humanoid(), position=(0.0, 0.0, self.start_height))
+    def robot_model(self) -> Robot:
+        return humanoid()
 
     def post_reset(self) -> None:
-        self.robot = self.engine.articulation("Robot")
-        self.run = Run(self.engine, self.robot)
+        super().post_reset()
         names = [n.removeprefix("right_").removeprefix("left_") for n in self.robot.dof_names]
         self.gears = torch.tensor([[GEARS[name] for name in names]], device=self.device)
-        self.actions = torch.zeros(self.num_envs, 21, device=self.device)
-        lower, upper = self.robot.dof_limits.unsqueeze(0).unbind(-1)
-        self.middle, self.half_range = 0.5 * (upper + lower), 0.5 * (upper - lower)
 
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.actions.copy_(actions)
-        self.robot.set_dof_efforts(self.effort_scale * self.gears * actions)
-
-    def post_physics_step(self, rng: RandomStreams) -> None:
-        self.run.advance(self.step_dt)
-
-    def _share_of_range(self) -> Tensor:
-        return (self.robot.dof_pos - self.middle) / self.half_range
-
-    def get_observations(self) -> Tensor:
-        return torch.cat(
-            (
-                self.run.observation(turn_scale=0.25),
-                self._share_of_range(),
-                0.1 * self.robot.dof_vel,
-                self.actions,
-            ),
-            dim=-1,
-        )
-
-    def get_rewards(self) -> dict[str, Tensor]:
-        terminated = self.get_terminations().float()
-        terms = {
-            "progress": self.run.progress / self.dt,
-            "alive": torch.full_like(terminated, 2.0),
-            "upright": 0.1 * (self.run.upright() > 0.93),
-            "heading": heading_reward(self.run.heading()),
-            "action": -0.01 * self.actions.square().sum(-1),
-            "energy": -0.005 * (self.actions * self.robot.dof_vel).abs().sum(-1),
-            "limits": -(self._share_of_range().abs() > 0.98).float().sum(-1),
-        }
-        alive = 1.0 - terminated
-        return {name: alive * term for name, term in terms.items()} | {"terminated": -terminated}
-
-    def get_terminations(self) -> Tensor:
-        return self.run.height() < self.fall_height
-
-    def get_extras(self) -> dict[str, Tensor]:
-        speed, fell = self.run.mean_speed(), self.get_terminations()
-        return {"success": (speed >= self.goal_speed) & ~fell, "speed": speed, "fell": fell}
-
-    def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
-        pos = rng.uniform(-self.joint_noise, self.joint_noise, (21,))
-        limits = self.robot.dof_limits
-        pos = torch.clamp(pos, limits[:, 0], limits[:, 1])
-        vel = rng.uniform(-self.speed_noise, self.speed_noise, (21,))
-        self.robot.write_dof_state(pos, vel, mask)
-
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        pose[:, 2], pose[:, 6] = self.start_height, 1.0
-        pose[:, :3] += self.engine.env_origins
-        self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
-        self.run.restart(mask, pose)
-        self.actions.masked_fill_(mask.unsqueeze(-1), 0.0)
+    def efforts(self, actions: Tensor) -> Tensor:
+        return self.effort_scale * self.gears * actions
