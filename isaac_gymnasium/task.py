@@ -165,6 +165,13 @@ class Task(abc.ABC):
         next step and may be read later, for example by a reward term.
         """
 
+    def each_physics_step(self) -> None:  # noqa: B027 (an engine's drives need no help)
+        """Sets joint efforts anew; for models of actuators that are quicker than the policy.
+
+        Called, by tasks that override it, before each of the `decimation` physics steps of an
+        environment step. A wrench acts for one physics step then: apply it here, too.
+        """
+
     def post_physics_step(self, rng: RandomStreams) -> None:  # noqa: B027 (most tasks keep nothing)
         """Brings up to date what is kept from step to step: timers, contacts, commands.
 

@@ -179,6 +179,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 if self.render_mode is not None:
                     self._frame_maker = self._make_frame_maker()
                 self._act = self._segment(self._act_now)
+                self._drive = self._segment(task.each_physics_step)
+                self._drives = type(task).each_physics_step is not Task.each_physics_step
                 self._judge = self._segment(self._judge_now)
                 self._observe = self._segment(self._observe_now)
                 self._advance = self._segment(self._advance_now, with_engine=True)
@@ -514,7 +516,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _advance_now(self) -> dict[str, Any]:
         self._act()
-        self.engine.step(self.task.decimation)
+        if self._drives:
+            for _ in range(self.task.decimation):
+                self._drive()
+                self.engine.step()
+        else:
+            self.engine.step(self.task.decimation)
         step = self._judge()
         if not self._always_restarts and bool(step["restart"].any()):
             self._restart(step["restart"])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import pytest
 import torch
+from flywheel import Flywheel
 from tape import Tape
 from torch import Tensor
 
@@ -346,7 +347,7 @@ def capture(tape: Tape, capture_error_mode: str) -> Iterator[None]:
 
 
 class Recording(NamedTuple):
-    """A rollout and which of the three parts of a step were recorded in the end."""
+    """A rollout and which parts of a step were recorded in the end."""
 
     steps: list[Tensor]
     parts: list[bool]
@@ -368,7 +369,7 @@ def rollout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     ) -> Recording:
         device = "cpu" if on_tape else request.param
         env = IsaacVectorEnv(task, 16, device=device, cuda_graphs=graphs, max_episode_steps=7)
-        parts = (env._act, env._judge, env._observe)
+        parts = (env._act, env._judge, env._observe, *([env._drive] if env._drives else []))
         for part in parts if on_tape else ():
             part._enabled = graphs
         env.reset(seed=3)
@@ -547,13 +548,13 @@ class InPlace(Cartpole):
         return {**super().get_rewards(), "effort": -self.last[:, 0].square()}
 
 
-@pytest.mark.parametrize("task", [Cartpole, FrankaCube, InPlace, Blown])
+@pytest.mark.parametrize("task", [Cartpole, FrankaCube, InPlace, Blown, Flywheel])
 def test_a_task_that_keeps_the_rules_is_recorded_in_full(
     rollout: Rollout, task: type[Task], caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = rollout(task, graphs=False)
     found = rollout(task, graphs=True)
-    assert found.parts == [True] * 3
+    assert found.parts == [True] * (4 if task is Flywheel else 3)
     assert not caplog.records
     assert_same(found, expected)
     if task is Blown:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 import torch
+from flywheel import Flywheel
 from tape import Tape
 from torch import Tensor
 
@@ -153,7 +154,7 @@ def recorded(env: IsaacVectorEnv) -> dict[str, bool]:
 WHOLE = {"_advance": True, "_act": False, "_judge": False, "_observe": False}
 
 
-@pytest.mark.parametrize("task", [Cartpole, Blown, ReadingBack])
+@pytest.mark.parametrize("task", [Cartpole, Blown, ReadingBack, Flywheel])
 @pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
 def test_a_whole_step_is_one_graph_and_changes_no_bit(
     start: Start, task: type[Task], mode: str, caplog: pytest.LogCaptureFixture

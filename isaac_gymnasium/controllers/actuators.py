@@ -1,9 +1,9 @@
 """Actuator models: from set-points of joints to the torques that a motor really delivers.
 
 Each is plain tensor arithmetic, usable without an engine: give the result to
-`Articulation.set_dof_efforts` with drives of zero gain. Where the engine's own drive does (an ideal
-PD with an effort limit), let it: an implicit drive stays stable at any gain, a torque that is held
-for a whole step does not.
+`Articulation.set_dof_efforts` with drives of zero gain, in `Task.each_physics_step`. Where the
+engine's own drive does (an ideal PD with an effort limit), let it: an implicit drive stays stable
+at any gain, a torque that is held for a whole step does not.
 """
 
 from __future__ import annotations
