@@ -49,11 +49,13 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     else:
         models = {"policy": _Policy(config, **spaces), "value": _Value(config, **spaces)}
 
-    def scaler(size: Any) -> dict[str, Any]:
-        return {"size": size, "device": env.device}
+    def scaler(size: Any, **more: float) -> dict[str, Any]:
+        return {"size": size, "device": env.device, **more}
 
     asymmetric = env.state_space is not None
     adaptive = config.kl_threshold > 0
+    schedule = {"kl_threshold": config.kl_threshold, "max_lr": config.max_learning_rate}
+    epsilon = config.observation_epsilon
     cfg = PPO_CFG(
         rollouts=config.rollouts,
         learning_epochs=config.learning_epochs,
@@ -62,11 +64,11 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
         gae_lambda=config.gae_lambda,
         learning_rate=config.learning_rate,
         learning_rate_scheduler=KLAdaptiveLR if adaptive else None,
-        learning_rate_scheduler_kwargs={"kl_threshold": config.kl_threshold} if adaptive else {},
+        learning_rate_scheduler_kwargs=schedule if adaptive else {},
         observation_preprocessor=Scaler,
-        observation_preprocessor_kwargs=scaler(env.observation_space),
+        observation_preprocessor_kwargs=scaler(env.observation_space, epsilon=epsilon),
         state_preprocessor=Scaler if asymmetric else None,
-        state_preprocessor_kwargs=scaler(env.state_space) if asymmetric else {},
+        state_preprocessor_kwargs=scaler(env.state_space, epsilon=epsilon) if asymmetric else {},
         value_preprocessor=Scaler,
         value_preprocessor_kwargs=scaler(1),
         grad_norm_clip=config.grad_norm_clip,

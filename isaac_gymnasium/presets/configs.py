@@ -173,6 +173,17 @@ class SkrlPpoConfig(AdaptivePpoConfig):
 
     shared_network: bool = False
     """Whether policy and value share their hidden layers."""
+    max_learning_rate: float = 1e-2
+    """Most that an adaptive learning rate may become."""
+    observation_epsilon: float = 1e-8
+    """Added to the deviation that an observation is divided by, so that a constant stays small."""
+
+    def check(self) -> None:
+        """Raise ValueError where the settings cannot work, alone or together."""
+        super().check()
+        self._positive("observation_epsilon")
+        if self.kl_threshold > 0:
+            self._at_least(self.learning_rate, "max_learning_rate")
 
 
 @dataclass(kw_only=True, frozen=True)

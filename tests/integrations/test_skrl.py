@@ -240,6 +240,26 @@ class TestUpdate:
         assert float(slower.optimizer.param_groups[0]["lr"]) == pytest.approx(1e-3 / 2.25)
         assert float(faster.optimizer.param_groups[0]["lr"]) == pytest.approx(2.25e-3)
 
+    def test_learning_rate_stays_within_its_bound(self):
+        agent, _ = self.full_batch(
+            learning_epochs=2, learning_rate=1e-3, kl_threshold=1e9, max_learning_rate=1.2e-3
+        )
+        agent.update(timestep=0, timesteps=1)
+        assert float(agent.optimizer.param_groups[0]["lr"]) == pytest.approx(1.2e-3)
+        with pytest.raises(
+            ValueError, match=r"max_learning_rate must be at least 0\.02, got 0\.01"
+        ):
+            SkrlPpoConfig(learning_rate=0.02).check()
+        SkrlPpoConfig(learning_rate=0.02, kl_threshold=0.0).check()
+
+    def test_an_epsilon_keeps_small_observations_small(self):
+        agent, _ = self.full_batch(observation_epsilon=0.5)
+        scaler = agent._observation_preprocessor
+        scaler.running_variance.fill_(1e-8)
+        scaler.running_mean.zero_()
+        small = torch.full(agent.observation_space.shape, 1e-3).unsqueeze(0)
+        torch.testing.assert_close(scaler(small), 2 * small, rtol=1e-3, atol=0.0)
+
     def test_statistics_stay_in_their_tensors(self):
         agent, _ = self.full_batch()
         scaler = agent._observation_preprocessor
