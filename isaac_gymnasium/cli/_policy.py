@@ -20,11 +20,19 @@ from isaac_gymnasium.presets.configs import TrainConfig
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A policy from observations (N, O) to actions (N, A), without exploration."""
+    """A policy from observations (N, O) to actions (N, A), without exploration.
+
+    Attributes:
+        env: environments it can act in.
+        policy: itself.
+        agent: the algorithm's settings in its run.
+        config: all of the run's settings, as its folder holds them.
+    """
 
     env: VectorEnv[Any, Any, Any]
     policy: nn.Module
     agent: TrainConfig
+    config: dict[str, Any]
 
 
 @contextmanager
@@ -62,4 +70,4 @@ def trained_policy(
     with closing(env):
         trainer = make_trainer(trainer_class, env, agent)
         trainer.load_state_dict(state["trainer"])
-        yield TrainedPolicy(env, trainer.policy(), agent)
+        yield TrainedPolicy(env, trainer.policy(), agent, config)

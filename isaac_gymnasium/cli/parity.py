@@ -56,8 +56,10 @@ class Parity:
         engines = self.engines or tuple(available_engines())
         if len(set(engines)) < 2 or len(set(engines)) < len(engines):
             raise UserError(f"parity compares two engines or more, got {list(engines)}")
-        if self.policy is not None and read_config(self.policy)["task"] != self.task:
-            raise UserError(f"{self.policy} is a run of {read_config(self.policy)['task']}")
+        # Before minutes of measuring, not after them.
+        trained = self.task if self.policy is None else read_config(self.policy)["task"]
+        if trained != self.task:
+            raise UserError(f"{self.policy} is a run of {trained}")
         found = [parity.measure(self._make, engine, seed=self.seed) for engine in engines]
         rows = parity.compare(found)
         if self.policy is not None:

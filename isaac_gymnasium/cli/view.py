@@ -13,7 +13,7 @@ import tyro
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli._run_folder import find_run, read_config
+from isaac_gymnasium.cli._run_folder import find_run
 from isaac_gymnasium.wrappers.flatten import flatten
 
 
@@ -81,7 +81,7 @@ class View:
                 keywords=given,
             )
         )
-        config = read_config(folder)
+        config = trained.config
         engine = config["engine"] if self.engine is None else self.engine
         make = partial(self._make, config["task"], engine, {**config["env"], **given})
 
