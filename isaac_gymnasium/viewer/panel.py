@@ -74,9 +74,9 @@ class Panel:
             self._time = gui.add_slider("Seconds ago", min=0.0, max=1.0, step=0.01, initial_value=0)
             self._fork = gui.add_button("Go on from here", disabled=True)
         self._play.on_click(lambda _: self.set_playing(not self.playing))
-        step.on_click(lambda _: self._do(self._session.step))
-        reset.on_click(lambda _: self._do(self._session.reset))
-        push.on_click(lambda _: self._act(self._session.push))
+        step.on_click(lambda _: self._pause_and(self._session.step))
+        reset.on_click(lambda _: self._pause_and(self._session.reset))
+        push.on_click(lambda _: self._from_here(self._session.push))
         self._fork.on_click(lambda _: self.go_on_from_here())
         self._time.on_update(lambda _: self._look_back())
 
@@ -156,20 +156,21 @@ class Panel:
             self._session.go_back(self.index)
             self._show_now()
 
-    def _do(self, what: Callable[[], None]) -> None:
-        """A step of one's own ends playing; it starts from what is shown."""
+    def _pause_and(self, act: Callable[[], None]) -> None:
+        """A step of one's own ends playing."""
         self.set_playing(False)
-        self.go_on_from_here()
-        what()
+        self._from_here(act)
 
-    def _act(self, what: Callable[[], None]) -> None:
+    def _from_here(self, act: Callable[[], None]) -> None:
+        """Acts upon the moment that is shown, which becomes the present."""
         self.go_on_from_here()
-        what()
+        act()
 
     def _look_back(self) -> None:
         if self._setting:
             return
-        self.set_playing(False) if self.index == -1 else None
+        if self.index == -1:
+            self.set_playing(False)
         moments = self._session.moments
         back = round(self._time.value / self._session.step_dt)
         oldest = self._session.reachable()
