@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 import trimesh
 
 from isaac_gymnasium.rendering.drawing import Drawable
+from isaac_gymnasium.transforms import quat_rotate
 
 __all__ = ["triangles"]
 
@@ -26,8 +28,9 @@ def triangles(shape: Drawable) -> tuple[np.ndarray, np.ndarray]:
         (V, 3) float32 vertices, m, and (F, 3) int32 faces.
     """
     mesh = _mesh(shape)
-    scaled = np.asarray(mesh.vertices) * shape.scale
-    vertices = _rotate(scaled, shape.orientation) + shape.position
+    scaled = torch.from_numpy(np.asarray(mesh.vertices) * shape.scale)
+    turned = quat_rotate(scaled.new_tensor(shape.orientation).expand(len(scaled), 4), scaled)
+    vertices = turned.numpy() + shape.position
     return vertices.astype(np.float32), np.asarray(mesh.faces, dtype=np.int32)
 
 
@@ -57,9 +60,3 @@ def _mesh(shape: Drawable) -> trimesh.Trimesh:
         case _:
             mesh = trimesh.Trimesh(shape.points, shape.triangles, process=False)
     return mesh
-
-
-def _rotate(points: np.ndarray, quaternion: tuple[float, float, float, float]) -> np.ndarray:
-    axis, w = np.array(quaternion[:3]), quaternion[3]
-    turned: np.ndarray = points + 2.0 * np.cross(axis, np.cross(axis, points) + w * points)
-    return turned
