@@ -406,24 +406,45 @@ def shade(
 # ---------------------------------------------------------------------- kernels
 
 
+@wp.func
+def replace(poses: wp.array(dtype=wp.transform), i: int, pose: wp.transform):
+    """Writes a pose; whether it is another than before."""
+    before = poses[i]
+    poses[i] = pose
+    for c in range(7):
+        if pose[c] != before[c]:
+            return True
+    return False
+
+
 @wp.kernel
 def place_shapes(
     shapes: Shapes,
     frames: wp.array2d(dtype=wp.transform),
     offsets: wp.array(dtype=wp.vec3),
     world_offsets: wp.array(dtype=wp.vec3),
+    environments: int,
+    cameras: wp.array(dtype=wp.transform),
     placed: wp.array2d(dtype=wp.transform),
+    placed_cameras: wp.array(dtype=wp.transform),
+    changed: wp.array(dtype=wp.int32),
 ):
-    """Poses of shapes in the picture, from those of bodies (K, F) in their environments."""
+    """Poses of shapes in the picture, from those of bodies (K, F) in their environments.
+
+    Marks the images in which anything, or the camera, stands elsewhere than the last time.
+    """
     k, s = wp.tid()
+    image = k // environments
     at = shapes.pose[s]
     offset = world_offsets[k]
     if s < shapes.environment:
         at = frames[k, shapes.frame[s]] * at
         offset = offsets[k]
-    placed[k, s] = wp.transform(
-        wp.transform_get_translation(at) + offset, wp.transform_get_rotation(at)
-    )
+    at = wp.transform(wp.transform_get_translation(at) + offset, wp.transform_get_rotation(at))
+    if replace(placed[k], s, at):
+        changed[image] = 1
+    if s == 0 and k % environments == 0 and replace(placed_cameras, image, cameras[image]):
+        changed[image] = 1
 
 
 @wp.kernel
@@ -449,6 +470,7 @@ def cast_rays(
     bounds: wp.array(dtype=wp.vec4),
     environments: int,
     cameras: wp.array(dtype=wp.transform),
+    changed: wp.array(dtype=wp.int32),
     first_line: int,
     lens: Lens,
     look: Look,
@@ -464,6 +486,8 @@ def cast_rays(
     """Pixels of images that each show a run of environments; see `Renderer.render`."""
     line, column = wp.tid()
     image = (first_line + line) // lens.height
+    if changed[image] == 0:
+        return
     row = (first_line + line) % lens.height
     camera = cameras[image]
     o = wp.transform_get_translation(camera)

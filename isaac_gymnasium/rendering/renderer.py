@@ -70,6 +70,7 @@ class Images:
         normals: (I, H, W, 3) float32, unit, in the environment frame, towards the camera; zero
             where nothing is.
         stamp: For whoever renders into them, to note of which state they are.
+        changed: (I,) int32, 1 for the images that the last rendering had to make anew.
     """
 
     def __init__(
@@ -92,6 +93,11 @@ class Images:
         self.segmentation = make("segmentation", dtype=torch.int32)
         self.normals = make("normals", 3, dtype=torch.float32)
         self.stamp: object = None
+        # What they show, and how: where that is the same again, so is the image.
+        self.changed = torch.zeros(count, dtype=torch.int32, device=device)
+        self.cameras = torch.full((count, 7), math.nan, device=device)
+        self.placed = torch.empty(0, 0, 7, device=device)
+        self.settings: object = None
 
 
 class Renderer:
@@ -200,7 +206,7 @@ class Renderer:
         samples: int = 1,
         shadows: bool = True,
     ) -> None:
-        """Fills images.
+        """Fills images; those that show what they show already, from the same place, are left.
 
         Args:
             poses: (K, B, 7) poses of `bodies` in K environments, K a multiple of the number of
@@ -221,12 +227,19 @@ class Renderer:
         frames = torch.zeros(len(poses), len(self.bodies) + 1, 7, device=self.device)
         frames[:, 0, 6] = 1.0
         frames[:, 1:] = poses
-        placed = torch.empty(len(poses), shapes.count, 7, device=self.device)
+        if images.placed.shape[:2] != (len(poses), shapes.count):
+            images.placed = torch.full((len(poses), shapes.count, 7), math.nan, device=self.device)
+        settings = (samples, shadows, self.light)
+        # Of nothing but sky, no shape says that the camera has moved.
+        images.changed.fill_(int(settings != images.settings or not shapes.count))
+        images.settings = settings
         bounds = torch.empty(len(poses), 4, device=self.device)
         stream = self._stream()
         where: dict[str, Any] = {"device": str(self.device), "stream": stream}
 
-        placed_array = wp.from_torch(placed, dtype=wp.transform)
+        placed_array = wp.from_torch(images.placed, dtype=wp.transform)
+        camera_array = wp.from_torch(cameras.contiguous(), dtype=wp.transform)
+        changed_array = wp.from_torch(images.changed)
         bounds_array = wp.from_torch(bounds, dtype=wp.vec4)
         wp.launch(
             kernels.place_shapes,
@@ -236,8 +249,14 @@ class Renderer:
                 wp.from_torch(frames, dtype=wp.transform),
                 wp.from_torch(zeros.contiguous(), dtype=wp.vec3),
                 wp.from_torch(still.contiguous(), dtype=wp.vec3),
+                len(poses) // count,
+                camera_array,
             ],
-            outputs=[placed_array],
+            outputs=[
+                placed_array,
+                wp.from_torch(images.cameras, dtype=wp.transform),
+                changed_array,
+            ],
             **where,
         )
         wp.launch(
@@ -253,7 +272,6 @@ class Renderer:
             wp.from_torch(images.segmentation),
             wp.from_torch(images.normals, dtype=wp.vec3),
         ]
-        camera_array = wp.from_torch(cameras.contiguous(), dtype=wp.transform)
         wants = [int(name in images.outputs) for name in OUTPUTS]
         look = self._look(samples, shadows)
 
@@ -267,6 +285,7 @@ class Renderer:
                     bounds_array,
                     len(poses) // count,
                     camera_array,
+                    changed_array,
                     first,
                     self._lens(lens),
                     look,

@@ -11,6 +11,7 @@ import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.engines import available_engines
+from isaac_gymnasium.sensors import Camera
 
 N = 3
 
@@ -105,6 +106,29 @@ def test_final_observations_are_those_before_the_reset(cartpole: Any) -> None:
             return
         previous = obs
     pytest.fail("no episode ended")
+
+
+def test_after_a_reset_only_the_images_of_who_was_reset_are_made_anew(franka: Any) -> None:
+    task = franka.task
+    task.episode_length[1] = franka.unwrapped.max_episode_steps - 1
+    obs, *_, info = franka.step(torch.zeros(N, 7, device=franka.device))
+    ended = info["_final_obs"]
+    assert ended.tolist() == [False, True, False]
+    lenses = {"front": task.front_camera, "hand": task.hand_camera}
+    bodies = {"front": None, "hand": "Robot/panda_hand"}
+    for name, camera in lenses.items():
+        assert torch.equal(camera._images.changed.bool(), ended), name
+        lens = camera.lens
+        fresh = Camera(
+            franka.unwrapped.engine,
+            body=bodies[name],
+            width=lens.width,
+            height=lens.height,
+            fov=lens.fov,
+        )
+        fresh.local_pose.copy_(camera.local_pose)
+        assert torch.equal(obs[name], fresh.rgb), name
+        assert not torch.equal(obs[name][1], info["final_obs"][name][1]), name
 
 
 def test_a_restored_state_sees_what_it_saw(cartpole: Any) -> None:

@@ -210,6 +210,25 @@ def test_an_image_is_rendered_once_for_one_state(
     assert len(calls) == 2
 
 
+def test_only_images_that_would_change_are_made_anew(envs: Any) -> None:
+    view = {"position": (0.0, 5.0, 2.0), "target": (0.0, 3.0, 0.0), "outputs": ("rgb",)}
+    seen = camera(envs, **view)
+    before, images = seen.rgb.clone(), seen._images
+    assert images.changed.all()
+    pose = envs.task.dice.pose.clone()
+    pose[1, 0] += 0.3
+    envs.task.dice.write_state(pose, torch.zeros(N, 6))
+    after = seen.rgb
+    assert images.changed.tolist() == [0, 1, 0]
+    assert torch.equal(after, camera(envs, **view).rgb) and not torch.equal(after[1], before[1])
+    seen.local_pose[2, 2] += 0.1
+    assert seen.rgb is after and images.changed.tolist() == [0, 0, 1]
+    for change in ({"shadows": False}, {"samples": 2}):
+        seen._renderer.render(seen._renderer.poses(), seen.pose, images, **change)
+        assert images.changed.all(), "other light or more rays make all images anew"
+    envs.reset(seed=0)
+
+
 def test_the_inside_of_what_holds_the_camera_is_not_seen(envs: Any) -> None:
     for place in ((0.0, 0.0, 1.0), (2.0, 0.0, 1.0), (4.0, 0.0, 1.0), (6.0, 0.0, 1.0)):
         above = (place[0] + 0.5, 3.0, 1.1)
