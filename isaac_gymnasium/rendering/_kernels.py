@@ -23,6 +23,8 @@ CONE = wp.constant(4)
 PLANE = wp.constant(5)
 MESH = wp.constant(6)
 MISS = wp.constant(1.0e30)
+TILE_WIDTH = wp.constant(8)
+TILE_HEIGHT = wp.constant(4)
 
 
 @wp.struct
@@ -40,6 +42,18 @@ class Shapes:
     mesh: wp.array(dtype=wp.uint64)
     environment: int
     count: int
+
+
+@wp.struct
+class Placed:
+    """S shapes of each of K environments, as they stand in the picture.
+
+    `spheres` (x, y, z, radius) hold a shape each, `bounds` all that is an environment's own.
+    """
+
+    poses: wp.array2d(dtype=wp.transform)
+    spheres: wp.array2d(dtype=wp.vec4)
+    bounds: wp.array(dtype=wp.vec4)
 
 
 @wp.struct
@@ -244,9 +258,10 @@ def normal_at(kind: int, size: wp.vec3, mesh: wp.uint64, o: wp.vec3, d: wp.vec3,
 
 
 @wp.func
-def beyond(center: wp.vec3, radius: float, o: wp.vec3, d: wp.vec3, most: float):
+def beyond(sphere: wp.vec4, o: wp.vec3, d: wp.vec3, most: float):
     """Whether a ray of unit direction misses a sphere, or meets it no nearer than `most`."""
-    to = center - o
+    to = wp.vec3(sphere[0], sphere[1], sphere[2]) - o
+    radius = sphere[3]
     along = wp.dot(to, d)
     squared = wp.dot(to, to)
     # Rounding grows with the distance: rather test a shape too many.
@@ -265,8 +280,7 @@ def local_ray(shapes: Shapes, s: int, at: wp.transform, o: wp.vec3, d: wp.vec3):
 @wp.func
 def nearest(
     shapes: Shapes,
-    placed: wp.array2d(dtype=wp.transform),
-    bounds: wp.array(dtype=wp.vec4),
+    placed: Placed,
     first: int,
     count: int,
     o: wp.vec3,
@@ -289,35 +303,29 @@ def nearest(
             begin = shapes.environment
             end = shapes.count
         else:
-            b = bounds[place]
-            skip = beyond(wp.vec3(b[0], b[1], b[2]), b[3], o, d, hit.distance)
+            skip = beyond(placed.bounds[place], o, d, hit.distance)
         if not skip:
             for s in range(begin, end):
-                at = placed[place, s]
-                kind = shapes.kind[s]
-                far_off = beyond(
-                    wp.transform_get_translation(at), shapes.radius[s], o, d, hit.distance
-                )
-                # The ground throws no shadow.
-                if not far_off and not (any_hit == 1 and kind == PLANE):
-                    lo, ld = local_ray(shapes, s, at, o, d)
-                    t = meet(kind, shapes.size[s], shapes.mesh[s], lo, ld, near, hit.distance)
-                    if t > near and t < hit.distance:
-                        hit.distance = t
-                        hit.shape = s
-                        hit.place = place
-                        if any_hit == 1:
-                            return hit
+                if not beyond(placed.spheres[place, s], o, d, hit.distance):
+                    kind = shapes.kind[s]
+                    # The ground throws no shadow.
+                    if any_hit == 0 or kind != PLANE:
+                        lo, ld = local_ray(shapes, s, placed.poses[place, s], o, d)
+                        t = meet(kind, shapes.size[s], shapes.mesh[s], lo, ld, near, hit.distance)
+                        if t > near and t < hit.distance:
+                            hit.distance = t
+                            hit.shape = s
+                            hit.place = place
+                            if any_hit == 1:
+                                return hit
     return hit
 
 
 @wp.func
-def surface_normal(
-    shapes: Shapes, placed: wp.array2d(dtype=wp.transform), hit: Hit, o: wp.vec3, d: wp.vec3
-):
+def surface_normal(shapes: Shapes, placed: Placed, hit: Hit, o: wp.vec3, d: wp.vec3):
     """Unit normal that looks towards the ray's origin."""
     s = hit.shape
-    at = placed[hit.place, s]
+    at = placed.poses[hit.place, s]
     lo, ld = local_ray(shapes, s, at, o, d)
     local = normal_at(shapes.kind[s], shapes.size[s], shapes.mesh[s], lo, ld, hit.distance)
     n = wp.quat_rotate(wp.transform_get_rotation(at), wp.cw_mul(local, shapes.inverse_scale[s]))
@@ -360,8 +368,7 @@ def encode(linear: float):
 @wp.func
 def shade(
     shapes: Shapes,
-    placed: wp.array2d(dtype=wp.transform),
-    bounds: wp.array(dtype=wp.vec4),
+    placed: Placed,
     first: int,
     count: int,
     look: Look,
@@ -388,7 +395,7 @@ def shade(
         direct = facing
         if look.shadows == 1:
             start = p + (1.0e-4 + 1.0e-5 * hit.distance) * n
-            shadow = nearest(shapes, placed, bounds, first, count, start, sun, 1.0e-5, 1)
+            shadow = nearest(shapes, placed, first, count, start, sun, 1.0e-5, 1)
             if shadow.shape >= 0:
                 direct = 0.0
         if direct > 0.0 and not ground:
@@ -411,10 +418,10 @@ def replace(poses: wp.array(dtype=wp.transform), i: int, pose: wp.transform):
     """Writes a pose; whether it is another than before."""
     before = poses[i]
     poses[i] = pose
+    differs = bool(False)
     for c in range(7):
-        if pose[c] != before[c]:
-            return True
-    return False
+        differs = differs or pose[c] != before[c]
+    return differs
 
 
 @wp.kernel
@@ -425,7 +432,7 @@ def place_shapes(
     world_offsets: wp.array(dtype=wp.vec3),
     environments: int,
     cameras: wp.array(dtype=wp.transform),
-    placed: wp.array2d(dtype=wp.transform),
+    placed: Placed,
     placed_cameras: wp.array(dtype=wp.transform),
     changed: wp.array(dtype=wp.int32),
 ):
@@ -441,37 +448,36 @@ def place_shapes(
         at = frames[k, shapes.frame[s]] * at
         offset = offsets[k]
     at = wp.transform(wp.transform_get_translation(at) + offset, wp.transform_get_rotation(at))
-    if replace(placed[k], s, at):
+    p = wp.transform_get_translation(at)
+    placed.spheres[k, s] = wp.vec4(p[0], p[1], p[2], shapes.radius[s])
+    if replace(placed.poses[k], s, at):
         changed[image] = 1
     if s == 0 and k % environments == 0 and replace(placed_cameras, image, cameras[image]):
         changed[image] = 1
 
 
 @wp.kernel
-def bound_environments(
-    shapes: Shapes, placed: wp.array2d(dtype=wp.transform), bounds: wp.array(dtype=wp.vec4)
-):
+def bound_environments(shapes: Shapes, placed: Placed):
     """A sphere (x, y, z, radius) about everything in an environment."""
     k = wp.tid()
     center = wp.vec3()
     for s in range(shapes.environment):
-        center += wp.transform_get_translation(placed[k, s]) / float(shapes.environment)
+        center += wp.transform_get_translation(placed.poses[k, s]) / float(shapes.environment)
     radius = float(-1.0)
     for s in range(shapes.environment):
-        away = wp.length(wp.transform_get_translation(placed[k, s]) - center)
+        away = wp.length(wp.transform_get_translation(placed.poses[k, s]) - center)
         radius = wp.max(radius, away + shapes.radius[s])
-    bounds[k] = wp.vec4(center[0], center[1], center[2], radius)
+    placed.bounds[k] = wp.vec4(center[0], center[1], center[2], radius)
 
 
 @wp.kernel
 def cast_rays(
     shapes: Shapes,
-    placed: wp.array2d(dtype=wp.transform),
-    bounds: wp.array(dtype=wp.vec4),
+    placed: Placed,
     environments: int,
     cameras: wp.array(dtype=wp.transform),
     changed: wp.array(dtype=wp.int32),
-    first_line: int,
+    first_band: int,
     lens: Lens,
     look: Look,
     rgb: wp.array(dtype=wp.uint8, ndim=4),
@@ -484,11 +490,14 @@ def cast_rays(
     want_normals: int,
 ):
     """Pixels of images that each show a run of environments; see `Renderer.render`."""
-    line, column = wp.tid()
-    image = (first_line + line) // lens.height
-    if changed[image] == 0:
+    # A tile of neighbours meets few shapes, which is what threads in lockstep are fast with.
+    band, tile, pixel_in_tile = wp.tid()
+    bands = (lens.height + TILE_HEIGHT - 1) // TILE_HEIGHT
+    image = (first_band + band) // bands
+    row = (first_band + band) % bands * TILE_HEIGHT + pixel_in_tile // TILE_WIDTH
+    column = tile * TILE_WIDTH + pixel_in_tile % TILE_WIDTH
+    if changed[image] == 0 or row >= lens.height or column >= lens.width:
         return
-    row = (first_line + line) % lens.height
     camera = cameras[image]
     o = wp.transform_get_translation(camera)
     first = image * environments
@@ -502,13 +511,13 @@ def cast_rays(
         ray = wp.vec3(x, y, 1.0)
         stretch = wp.length(ray)
         d = wp.transform_vector(camera, ray / stretch)
-        hit = nearest(shapes, placed, bounds, first, environments, o, d, lens.near * stretch, 0)
+        hit = nearest(shapes, placed, first, environments, o, d, lens.near * stretch, 0)
         if want_rgb == 1:
             # The sun is a small disc: each sample sees another point of it.
             sun = look.sun
             if look.samples > 1:
                 sun = wp.normalize(sun + 0.03 * wp.vec3(u - 0.5, v - 0.5, u - v))
-            seen = shade(shapes, placed, bounds, first, environments, look, sun, hit, o, d, pixel)
+            seen = shade(shapes, placed, first, environments, look, sun, hit, o, d, pixel)
             color += wp.vec3(encode(seen[0]), encode(seen[1]), encode(seen[2]))
         if want_depth == 1:
             if hit.shape >= 0:

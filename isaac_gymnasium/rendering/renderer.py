@@ -96,7 +96,7 @@ class Images:
         # What they show, and how: where that is the same again, so is the image.
         self.changed = torch.zeros(count, dtype=torch.int32, device=device)
         self.cameras = torch.full((count, 7), math.nan, device=device)
-        self.placed = torch.empty(0, 0, 7, device=device)
+        self.poses = torch.empty(0, 0, 7, device=device)
         self.settings: object = None
 
 
@@ -227,20 +227,23 @@ class Renderer:
         frames = torch.zeros(len(poses), len(self.bodies) + 1, 7, device=self.device)
         frames[:, 0, 6] = 1.0
         frames[:, 1:] = poses
-        if images.placed.shape[:2] != (len(poses), shapes.count):
-            images.placed = torch.full((len(poses), shapes.count, 7), math.nan, device=self.device)
+        if images.poses.shape[:2] != (len(poses), shapes.count):
+            images.poses = torch.full((len(poses), shapes.count, 7), math.nan, device=self.device)
         settings = (samples, shadows, self.light)
         # Of nothing but sky, no shape says that the camera has moved.
         images.changed.fill_(int(settings != images.settings or not shapes.count))
         images.settings = settings
+        spheres = torch.empty(len(poses), shapes.count, 4, device=self.device)
         bounds = torch.empty(len(poses), 4, device=self.device)
         stream = self._stream()
         where: dict[str, Any] = {"device": str(self.device), "stream": stream}
 
-        placed_array = wp.from_torch(images.placed, dtype=wp.transform)
+        placed = kernels.Placed()
+        placed.poses = wp.from_torch(images.poses, dtype=wp.transform)
+        placed.spheres = wp.from_torch(spheres, dtype=wp.vec4)
+        placed.bounds = wp.from_torch(bounds, dtype=wp.vec4)
         camera_array = wp.from_torch(cameras.contiguous(), dtype=wp.transform)
         changed_array = wp.from_torch(images.changed)
-        bounds_array = wp.from_torch(bounds, dtype=wp.vec4)
         wp.launch(
             kernels.place_shapes,
             dim=(len(poses), shapes.count),
@@ -253,7 +256,7 @@ class Renderer:
                 camera_array,
             ],
             outputs=[
-                placed_array,
+                placed,
                 wp.from_torch(images.cameras, dtype=wp.transform),
                 changed_array,
             ],
@@ -262,8 +265,7 @@ class Renderer:
         wp.launch(
             kernels.bound_environments,
             dim=len(poses),
-            inputs=[shapes, placed_array],
-            outputs=[bounds_array],
+            inputs=[shapes, placed],
             **where,
         )
         arrays = [
@@ -275,14 +277,17 @@ class Renderer:
         wants = [int(name in images.outputs) for name in OUTPUTS]
         look = self._look(samples, shadows)
 
-        def cast(first: int, lines: int) -> None:
+        # Tiles of pixels, in bands of them.
+        wide, high = kernels.TILE_WIDTH, kernels.TILE_HEIGHT
+        bands, tiles = count * -(-lens.height // high), -(-lens.width // wide)
+
+        def cast(first: int, number: int) -> None:
             wp.launch(
                 kernels.cast_rays,
-                dim=(lines, lens.width),
+                dim=(number, tiles, wide * high),
                 inputs=[
                     shapes,
-                    placed_array,
-                    bounds_array,
+                    placed,
                     len(poses) // count,
                     camera_array,
                     changed_array,
@@ -294,14 +299,13 @@ class Renderer:
                 **where,
             )
 
-        lines = count * lens.height
         if self.device.type == "cuda":
-            cast(0, lines)
+            cast(0, bands)
             return
         # Warp runs a launch on the CPU in one thread. More parts than threads even out the load.
         threads = torch.get_num_threads()
-        parts = min(lines, 1 if threads == 1 else 8 * threads)
-        cuts = [lines * k // parts for k in range(parts + 1)]
+        parts = min(bands, 1 if threads == 1 else 8 * threads)
+        cuts = [bands * k // parts for k in range(parts + 1)]
         sizes = [end - begin for begin, end in itertools.pairwise(cuts)]
         list(_pool(threads).map(cast, cuts[:-1], sizes))
 
