@@ -49,6 +49,7 @@ try:
         from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
 
         from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
+        from isaac_gymnasium.wrappers import FlattenObservation
 except ImportError as error:
     raise ImportError(
         f"skrl is not usable here ({error}): pip install isaac-gymnasium[skrl]"
@@ -84,6 +85,18 @@ class SkrlWrapper(Wrapper):
     def observation_space(self) -> Space[Any]:
         """Space of one environment's observation."""
         space: Space[Any] = self._env.single_observation_space
+        return space
+
+    @property
+    def unflattened_space(self) -> Space[Any]:
+        """What `observation_space` was before any `FlattenObservation`."""
+        env: Any = self._env
+        while env is not env.unwrapped:
+            if isinstance(env, FlattenObservation):
+                env = env.env
+                break
+            env = env.env
+        space: Space[Any] = env.single_observation_space
         return space
 
     @property

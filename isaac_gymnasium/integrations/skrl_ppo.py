@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from gymnasium import Space
 from skrl.agents.torch.ppo import PPO_CFG
 from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import nn
 
+from isaac_gymnasium.integrations.image_encoder import ImageEncoder, has_images
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
 from isaac_gymnasium.integrations.skrl_agent import Scaler
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
@@ -22,7 +24,8 @@ __all__ = ["make_ppo", "mlp"]
 def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     """Build an agent, ready to train, for an environment.
 
-    Observations, privileged states and values are standardised by running statistics. Where the
+    Where observations hold images, an `ImageEncoder` stands before the hidden layers. Other
+    observations, privileged states and values are standardised by running statistics. Where the
     task has a privileged state, the value network sees it in place of the observation.
 
     Args:
@@ -34,6 +37,8 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
             privileged state.
     """
     config.check()
+    observed = env.unflattened_space
+    pixels = has_images(observed)
     spaces = {
         "observation_space": env.observation_space,
         "state_space": env.state_space,
@@ -44,10 +49,13 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     if config.shared_network:
         if env.state_space is not None:
             raise ValueError("a shared_network cannot serve a task with a privileged state")
-        shared = _SharedActorCritic(config, **spaces)
+        shared = _SharedActorCritic(config, observed, **spaces)
         models = {"policy": shared, "value": shared}
     else:
-        models = {"policy": _Policy(config, **spaces), "value": _Value(config, **spaces)}
+        models = {
+            "policy": _Policy(config, observed, **spaces),
+            "value": _Value(config, observed, **spaces),
+        }
 
     def scaler(size: Any, **more: float) -> dict[str, Any]:
         return {"size": size, "device": env.device, **more}
@@ -65,8 +73,10 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
         learning_rate=config.learning_rate,
         learning_rate_scheduler=KLAdaptiveLR if adaptive else None,
         learning_rate_scheduler_kwargs=schedule if adaptive else {},
-        observation_preprocessor=Scaler,
-        observation_preprocessor_kwargs=scaler(env.observation_space, epsilon=epsilon),
+        observation_preprocessor=None if pixels else Scaler,
+        observation_preprocessor_kwargs=(
+            {} if pixels else scaler(env.observation_space, epsilon=epsilon)
+        ),
         state_preprocessor=Scaler if asymmetric else None,
         state_preprocessor_kwargs=scaler(env.state_space, epsilon=epsilon) if asymmetric else {},
         value_preprocessor=Scaler,
@@ -96,6 +106,14 @@ def mlp(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def _hidden(observed: Space[Any], inputs: int, sizes: tuple[int, ...]) -> nn.Sequential:
+    """The layers from flat observations (N, `inputs`) of a space to the last hidden units."""
+    if not has_images(observed):
+        return mlp(inputs, *sizes)
+    encoder = ImageEncoder(observed)
+    return nn.Sequential(encoder, *mlp(encoder.num_features, *sizes))
+
+
 def _mean_layer(inputs: int, actions: int) -> nn.Linear:
     # Near-zero means at the start, as Andrychowicz et al. 2020 (arXiv:2006.05990) recommend: the
     # first actions are then the exploration's alone.
@@ -106,12 +124,12 @@ def _mean_layer(inputs: int, actions: int) -> nn.Linear:
 
 
 class _Policy(GaussianMixin, Model):
-    """Mean actions from an MLP, one free standard deviation for each action."""
+    """Mean actions from hidden layers, one free standard deviation for each action."""
 
-    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, observed: Space[Any], **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
-        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = _hidden(observed, self.num_observations, config.hidden_sizes)
         self.mean = _mean_layer(config.hidden_sizes[-1], self.num_actions)
         self.log_std = nn.Parameter(torch.full((self.num_actions,), config.initial_log_std))
 
@@ -122,14 +140,16 @@ class _Policy(GaussianMixin, Model):
 
 
 class _Value(DeterministicMixin, Model):
-    """Value from an MLP on the privileged state, or on the observation where there is none."""
+    """Value of the privileged state, or of the observation where there is none."""
 
-    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, observed: Space[Any], **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         DeterministicMixin.__init__(self)
         self.key = "observations" if self.state_space is None else "states"
-        inputs = self.num_observations if self.state_space is None else self.num_states
-        self.hidden = mlp(inputs, *config.hidden_sizes)
+        if self.state_space is None:
+            self.hidden = _hidden(observed, self.num_observations, config.hidden_sizes)
+        else:
+            self.hidden = mlp(self.num_states, *config.hidden_sizes)
         self.value = nn.Linear(config.hidden_sizes[-1], 1)
 
     def compute(
@@ -141,11 +161,11 @@ class _Value(DeterministicMixin, Model):
 class _SharedActorCritic(GaussianMixin, DeterministicMixin, Model):
     """Policy and value on the same hidden layers; skrl says by ``role`` which one it wants."""
 
-    def __init__(self, config: SkrlPpoConfig, **spaces: Any) -> None:
+    def __init__(self, config: SkrlPpoConfig, observed: Space[Any], **spaces: Any) -> None:
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
         DeterministicMixin.__init__(self)
-        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = _hidden(observed, self.num_observations, config.hidden_sizes)
         self.mean = _mean_layer(config.hidden_sizes[-1], self.num_actions)
         self.value = nn.Linear(config.hidden_sizes[-1], 1)
         self.log_std = nn.Parameter(torch.full((self.num_actions,), config.initial_log_std))

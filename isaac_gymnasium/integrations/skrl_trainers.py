@@ -10,6 +10,7 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from isaac_gymnasium.integrations.skrl import SkrlWrapper
+from isaac_gymnasium.integrations.skrl_agent import Scaler
 from isaac_gymnasium.integrations.skrl_off_policy import make_memory, make_sac, make_td3
 from isaac_gymnasium.integrations.skrl_ppo import make_ppo
 from isaac_gymnasium.integrations.trainer import OnUpdate, Policy, Trainer, process_count
@@ -77,14 +78,7 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
 
     def policy(self) -> nn.Module:
         """Mean actions; see `Trainer.policy`."""
-        model, scaler = self.agent.policy, self.agent._observation_preprocessor
-        return Policy(
-            nn.Sequential(model.hidden, model.mean),
-            self.env.single_action_space,
-            mean=scaler.running_mean,
-            std=scaler.running_variance.float().sqrt() + scaler.epsilon,
-            clip=scaler.clip_threshold,
-        )
+        return _policy(self.agent, self.env)
 
 
 class _OffPolicy(Trainer[OffPolicyT]):
@@ -194,15 +188,7 @@ class _OffPolicy(Trainer[OffPolicyT]):
 
     def policy(self) -> nn.Module:
         """Actions without noise; see `Trainer.policy`."""
-        model, scaler = self.agent.policy, self.agent._observation_preprocessor
-        return Policy(
-            nn.Sequential(model.hidden, model.mean),
-            self.env.single_action_space,
-            mean=scaler.running_mean,
-            std=scaler.running_variance.float().sqrt() + scaler.epsilon,
-            clip=scaler.clip_threshold,
-            squash=True,
-        )
+        return _policy(self.agent, self.env, squash=True)
 
 
 class SkrlSac(_OffPolicy[SacConfig]):
@@ -217,6 +203,20 @@ class SkrlTd3(_OffPolicy[Td3Config]):
 
     def _make(self) -> Any:
         return make_td3(self._env, self.config)
+
+
+def _policy(agent: Any, env: VectorEnv[Any, Any, Any], *, squash: bool = False) -> Policy:
+    """An agent's mean actions, from observations as the environment gives them."""
+    model, scaler = agent.policy, agent._observation_preprocessor
+    scaling: dict[str, Any] = {}
+    if isinstance(scaler, Scaler):  # nothing scales images but their encoder
+        scaling = {
+            "mean": scaler.running_mean,
+            "std": scaler.running_variance.float().sqrt() + scaler.epsilon,
+            "clip": scaler.clip_threshold,
+        }
+    network = nn.Sequential(model.hidden, model.mean)
+    return Policy(network, env.single_action_space, squash=squash, **scaling)
 
 
 _METRICS = {

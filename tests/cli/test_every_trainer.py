@@ -74,3 +74,20 @@ def test_the_whole_way(library, algorithm, monkeypatch, capsys):
     assert actions.shape == (5, 1)
     assert actions.abs().max() <= 1
     torch.testing.assert_close(torch.jit.load("run/policy.pt")(observations), actions)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_pixels_are_learned_from(capsys):
+    pytest.importorskip("skrl")
+    words = ["--num-envs", "64", "--timesteps", "19200", "--rollouts", "10", "--hidden-sizes", "32"]
+    words += ["--learning-rate", "3e-3", "--kl-threshold", "0", "--shared-network"]
+    assert main(["train", "toy_env:PixelToy-v0", *words, "--run-dir", "run"]) == 0
+    # Random actions earn about 4.2, the best ones 8.4.
+    returned = float(capsys.readouterr().out.split("return ")[-1].split()[0])
+    assert returned > 8.0
+    with trained_policy(Path("run"), num_envs=5, device="cpu") as trained:
+        assert any(isinstance(layer, torch.nn.Conv2d) for layer in trained.policy.modules())
+        observations, _ = trained.env.reset(seed=0)
+        actions = trained.policy(observations)
+    assert main(["export", "run", "--format", "torchscript"]) == 0
+    torch.testing.assert_close(torch.jit.load("run/policy.pt")(observations), actions)

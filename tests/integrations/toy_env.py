@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -99,5 +99,23 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         return self._observe(), self.rewards, terminated, truncated, info
 
 
+class PixelToyEnv(ToyEnv):
+    """The position as a bright column in a picture, and what is no picture beside it."""
+
+    def __init__(self, num_envs: int = 1, **kwargs: Any) -> None:
+        super().__init__(num_envs, **kwargs)
+        picture, clock = Box(0, 255, (6, 21, 3), np.uint8), Box(0.0, np.inf, (1,))
+        self.single_observation_space = Dict({"picture": picture, "clock": clock})
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+    def _observe(self) -> Any:
+        column = (10.5 + 8.0 * self.position).long().clamp(0, 20)
+        picture = torch.zeros(self.num_envs, 6, 21, 3, dtype=torch.uint8)
+        picture[torch.arange(self.num_envs), :, column] = 255
+        return {"clock": self.steps.unsqueeze(1), "picture": picture}
+
+
+if "PixelToy-v0" not in gymnasium.registry:
+    gymnasium.register("PixelToy-v0", vector_entry_point="toy_env:PixelToyEnv")
 if "Toy-v0" not in gymnasium.registry:
     gymnasium.register("Toy-v0", vector_entry_point="toy_env:ToyEnv")
