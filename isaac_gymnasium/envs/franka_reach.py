@@ -16,15 +16,15 @@ from isaac_gymnasium.envs._franka_arm import FrankaArm
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
-from isaac_gymnasium.transforms import orientation_error, quat_from_euler_xyz
+from isaac_gymnasium.transforms import orientation_error, quat_from_euler_xyz, quat_mul
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
     from isaac_gymnasium.scene.builder import Scene
 
 HOME = (0.0, -0.569, 0.0, -2.81, 0.0, 3.037, 0.0)
-# Half a turn to both sides of the heading that joint 7 has in its middle, so that the quaternions
-# jump where the joint's range has its gap and nowhere else.
+# Half a turn to both sides of the heading, seen from the base, that joint 7 has in its middle: the
+# quaternions jump where the joint's range has its gap and nowhere else.
 _GOAL_LOW = (0.35, -0.2, 0.15, math.pi / 4 - math.pi)
 _GOAL_HIGH = (0.65, 0.2, 0.5, math.pi / 4 + math.pi)
 
@@ -242,5 +242,10 @@ class FrankaReach(Task):
         draws = self.goal_low + self.goal_range * rng.uniform(0.0, 1.0, (count, 4))
         half_turn = torch.full_like(draws[..., 3], math.pi)
         heading = quat_from_euler_xyz(half_turn, torch.zeros_like(half_turn), draws[..., 3])
-        goals = torch.cat((draws[..., :3], heading), dim=-1)
+        # The arm points at the goal: the turn of the base by which it does, as a quaternion.
+        x, y = draws[..., 0], draws[..., 1]
+        towards = torch.zeros_like(heading)
+        towards[..., 2], towards[..., 3] = y, x + torch.sqrt(x * x + y * y)
+        towards /= torch.sqrt(towards.square().sum(-1, keepdim=True))
+        goals = torch.cat((draws[..., :3], quat_mul(towards, heading)), dim=-1)
         torch.where(mask.view(-1, 1, 1), goals, self.goals, out=self.goals)

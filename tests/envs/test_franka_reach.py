@@ -94,9 +94,11 @@ def test_goals_fill_their_box_and_point_down(make: Make) -> None:
     heading = torch.atan2(x_axis[..., 1], x_axis[..., 0])
     assert float(heading.min()) < -3.0
     assert float(heading.max()) > 3.0
-    # The quaternions jump only half a turn from 45 degrees, the heading in the middle of joint 7.
-    from_middle = torch.remainder(heading - math.pi / 4 + math.pi, math.tau) - math.pi
-    first = goals[..., 3] * math.cos(math.pi / 8) + goals[..., 4] * math.sin(math.pi / 8)
+    # The quaternions jump only half a turn from the heading that joint 7 has in its middle when the
+    # arm points at the goal: 45 degrees from there.
+    middle = math.pi / 4 + torch.atan2(goals[..., 1], goals[..., 0])
+    from_middle = torch.remainder(heading - middle + math.pi, math.tau) - math.pi
+    first = goals[..., 3] * torch.cos(middle / 2) + goals[..., 4] * torch.sin(middle / 2)
     torch.testing.assert_close(first, torch.cos(from_middle / 2), atol=1e-4, rtol=0.0)
     flat = torch.cat((share, heading.unsqueeze(-1) / math.pi), dim=-1).view(256, 12)
     assert float((torch.corrcoef(flat.T) - torch.eye(12)).abs().max()) < 0.3
