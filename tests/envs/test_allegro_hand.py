@@ -43,6 +43,11 @@ def put(env: Any, place: Tensor, quat: Tensor, vel: Tensor | None = None) -> Non
     env.task.cube.write_state(pose, vel.to(env.device))
 
 
+def one_of_two(quat: Tensor) -> Tensor:
+    """Of the quaternions (..., 4) of an orientation the one with w >= 0."""
+    return torch.where(quat[..., 3:] < 0, -quat, quat)
+
+
 def places(count: int, *offsets: tuple[float, float, float]) -> Tensor:
     rows = torch.tensor(offsets or [(0.0, 0.0, 0.0)])
     return torch.tensor(PLACE) + rows.expand(count, 3)
@@ -77,7 +82,7 @@ def test_a_cube_laid_on_the_hand_stays_there(make: Make) -> None:
     env = make(4, joint_noise=0.0, cube_noise=0.0)
     task = env.task
     put(env, places(4), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).expand(4, 4))
-    hold = ((task.home - task.middle) / task.half_range).expand(4, 16)
+    hold = torch.zeros(4, 16, device=env.device)  # the defaults
     for _ in range(60):
         _, _, terminated, _, info = env.step(hold)
         assert not terminated.any()
@@ -86,9 +91,10 @@ def test_a_cube_laid_on_the_hand_stays_there(make: Make) -> None:
 
 
 def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
-    env = make(3)
+    env = make(3, smoothing=1.0)
     task, robot = env.task, env.task.robot
     quat = quat_from_euler_xyz(*torch.tensor([[0.1, 1.0, -2.0], [0.5, 0.0, 0.3], [2.0, -1.0, 0.0]]))
+    quat[2] *= -1  # the same orientation
     vel = torch.arange(18.0).view(3, 6) / 10
     place = places(3, (0.0, 0.0, 0.1), (0.01, 0.02, 0.2), (-0.1, 0.0, 0.05))
     put(env, place, quat, vel)
@@ -102,12 +108,14 @@ def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
     torch.testing.assert_close(obs[:, :16], share, atol=1e-5, rtol=0.0)
     torch.testing.assert_close(obs[:, 16:32], 0.2 * speeds.cpu())
     torch.testing.assert_close(obs[:, 32:35], place, atol=1e-5, rtol=0.0)
-    torch.testing.assert_close(obs[:, 35:39], quat, atol=1e-6, rtol=0.0)
+    assert [bool(w < 0) for w in quat[:, 3]] == [False, False, True]
+    torch.testing.assert_close(obs[:, 35:39], one_of_two(quat), atol=1e-6, rtol=0.0)
     torch.testing.assert_close(obs[:, 39:42], vel[:, :3])
     torch.testing.assert_close(obs[:, 42:45], 0.2 * vel[:, 3:])
     torch.testing.assert_close(obs[:, 45:48], torch.tensor([PLACE]).expand(3, 3))
     goal = task.goal.cpu()
-    assert torch.equal(obs[:, 48:52], goal)
+    assert torch.equal(obs[:, 48:52], one_of_two(goal))
+    assert bool((obs[:, 55] >= 0).all())
     back = quat_mul(obs[:, 52:56], goal)
     assert float(quat_angle(back, quat).max()) < 1e-3
     for k, name in enumerate(TIPS):
@@ -118,12 +126,22 @@ def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
             atol=1e-6,
             rtol=0.0,
         )
-        assert torch.equal(obs[:, 68 + 4 * k : 72 + 4 * k], pose[:, 3:])
+        assert torch.equal(obs[:, 68 + 4 * k : 72 + 4 * k], one_of_two(pose[:, 3:]))
         moving = robot.link_vel[:, robot.link_index(name)].cpu()
         assert torch.equal(obs[:, 84 + 6 * k : 90 + 6 * k], moving)
-    assert torch.equal(obs[:, 108:], actions.cpu())
     targets = 2 * (robot.dof_targets.cpu() - limits[:, 0]) / (limits[:, 1] - limits[:, 0]) - 1
-    torch.testing.assert_close(targets, actions.cpu(), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(obs[:, 108:], targets, atol=1e-5, rtol=0.0)
+
+
+def test_actions_reach_from_limit_to_limit_about_the_defaults(make: Make) -> None:
+    env = make(3, smoothing=1.0)
+    task = env.task
+    actions = torch.tensor([-1.0, 0.0, 0.5]).unsqueeze(1).repeat(1, 16)
+    task.pre_physics_step(actions.to(env.device))
+    low, high = task.robot.dof_limits.cpu().unbind(-1)
+    home = task.home[0].cpu()
+    wanted = torch.stack((low, home, 0.5 * (home + high)))
+    torch.testing.assert_close(task.robot.dof_targets.cpu(), wanted)
 
 
 def test_smoothing_keeps_part_of_the_target_before(make: Make) -> None:
@@ -143,6 +161,7 @@ def test_rewards_by_hand_and_a_reached_goal_is_paid_once_and_replaced(make: Make
     zero = torch.zeros(3)
     quat = quat_mul(quat_from_euler_xyz(zero, zero, off), goal)
     put(env, places(3, (0.0, 0.0, 0.0), (0.03, 0.0, 0.04), (0.0, 0.1, 0.0)), quat)
+    task.angle_before.copy_(torch.tensor([0.5, 0.3, 1.5]))
     task.post_physics_step(env.rng)
     actions = torch.full((3, 16), 0.5, device=env.device)
     task.pre_physics_step(actions)
@@ -150,6 +169,7 @@ def test_rewards_by_hand_and_a_reached_goal_is_paid_once_and_replaced(make: Make
     expected = {
         "distance": [0.0, -0.5, -1.0],
         "rotation": [1 / (angle + 0.1) for angle in off.tolist()],
+        "progress": [20 * 0.4, 0.0, -20 * 0.5],
         "action": [-2e-4 * 16 * 0.25] * 3,
         "goal": [250.0, 0.0, 0.0],
     }
@@ -162,7 +182,10 @@ def test_rewards_by_hand_and_a_reached_goal_is_paid_once_and_replaced(make: Make
     put(env, places(3), quat)
     env.rng.begin(env.episode_length + 1)
     task.post_physics_step(env.rng)
-    assert task.get_rewards()["goal"].tolist() == [0.0, 0.0, 0.0]
+    terms = task.get_rewards()
+    assert terms["goal"].tolist() == [0.0, 0.0, 0.0]
+    # Nothing has turned: a goal drawn anew counts from where the cube was then.
+    assert terms["progress"].tolist() == pytest.approx([0.0, 0.0, 0.0], abs=1e-4)
 
 
 def test_success_is_three_goals_without_a_drop(make: Make) -> None:
