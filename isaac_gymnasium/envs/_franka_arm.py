@@ -91,6 +91,10 @@ class FrankaArm:
         """(N,) distance between the fingers, m."""
         return self.robot.dof_pos[:, 7] + self.robot.dof_pos[:, 8]
 
+    def asked_opening(self) -> Tensor:
+        """(N,) distance between the fingers that the drives are asked for, m."""
+        return self.targets[:, 7] + self.targets[:, 8]
+
     def jacobian(self) -> Tensor:
         """(N, 6, 7) of the point between the fingertips, world frame, linear part first."""
         # The engine's is that of the hand's centre of mass.

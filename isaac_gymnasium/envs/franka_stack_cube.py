@@ -17,7 +17,7 @@ from isaac_gymnasium.envs._franka_arm import (
     action_size,
     check_control_mode,
 )
-from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.robots.franka import FINGER_STROKE, franka
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
@@ -64,8 +64,9 @@ class FrankaStackCube(Task):
     * `lift`: 2 times the share of the way up to the green cube's top, while held (d below 5 cm)
     * `place`: 3 (1 - tanh(5 g)) times that share, with g the distance to its place
     * `on_top`: 6 while the red cube is on top
-    * `release`: the share of the way that the gripper has opened, times 1 plus twice the share of
-      the 5 cm to release that the fingertips have gone, while on top
+    * `release`: while on top, 2 times the share of its opening that the gripper is asked for, and
+      4 times the share of the way to open that it has gone times the share of the 5 cm to release
+      that the fingertips have gone
     * `success`: 4 in success
     * `action`: -0.01 times the squared action
 
@@ -91,7 +92,7 @@ class FrankaStackCube(Task):
     ## Arguments
     * `control_mode`: `"ee"` or `"joint"`
     * `reward`: `"staged"` or `"isaacgymenvs"`
-    * `cube_size`, `base_size`: edges of the red and of the green cube, m
+    * `cube_size`, `base_size`: edges of the red and of the green cube, m; the hand opens to 0.08 m
     * `cube_density`: kg/m^3
     * `cube_noise`, `arm_noise`: half widths of the initial noise, m and rad
     * `position_scale`, `rotation_scale`, `joint_scale`: what an action of 1 asks for, m and rad
@@ -134,6 +135,11 @@ class FrankaStackCube(Task):
                 "joint_scale",
             ),
         )
+        if self.cube_size >= 2.0 * FINGER_STROKE:
+            raise ValueError(
+                f"cube_size must be below {2.0 * FINGER_STROKE}, or the hand cannot grip the cube, "
+                f"got {self.cube_size}"
+            )
 
     def action_space(self) -> gym.Space[Any]:
         return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
@@ -223,14 +229,17 @@ class FrankaStackCube(Task):
         height = self.cube_position()[:, 2] - self.cube_size / 2
         lifted = torch.clamp(height / self.base_size, 0.0, 1.0) * (distance < HELD)
         below = ~on_top
-        free = 0.08 - self.cube_size
+        free = 2.0 * FINGER_STROKE - self.cube_size
         opened = torch.clamp((self.arm.opening() - self.cube_size) / free, 0.0, 1.0)
+        # What is asked for leads the way even while the cube keeps the fingers where they are.
+        asked = self.arm.asked_opening() / (2.0 * FINGER_STROKE)
+        away = torch.clamp(distance / HELD, max=1.0)
         return {
             "reach": (1.0 - torch.tanh(5.0 * distance)) * below,
             "lift": 2.0 * lifted * below,
             "place": 3.0 * lifted * (1.0 - torch.tanh(5.0 * miss.norm(dim=-1))) * below,
             "on_top": 6.0 * on_top,
-            "release": opened * (1.0 + 2.0 * torch.clamp(distance / HELD, max=1.0)) * on_top,
+            "release": (2.0 * asked + 4.0 * opened * away) * on_top,
             "success": 4.0 * success,
             "action": -0.01 * self.actions.square().sum(-1),
         }

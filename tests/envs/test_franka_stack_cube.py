@@ -54,6 +54,7 @@ def put(env: Any, cube: Tensor, base: Tensor, speed: Tensor | None = None) -> No
         ({"control_mode": "osc"}, "control_mode must be 'ee' or 'joint', got 'osc'"),
         ({"reward": "sparse"}, "reward must be 'staged' or 'isaacgymenvs', got 'sparse'"),
         ({"base_size": 0.0}, "base_size must be a positive"),
+        ({"cube_size": 0.08}, "cube_size must be below 0.08, or the hand cannot grip"),
         ({"cube_noise": -1.0}, "cube_noise must"),
     ],
 )
@@ -133,8 +134,8 @@ def test_rewards_by_hand(make: Make) -> None:
             "lift": 2 * lifted * (not on_top[k]),
             "place": 3 * lifted * (1 - math.tanh(5 * g)) * (not on_top[k]),
             "on_top": 6.0 * on_top[k],
-            # The gripper stands open.
-            "release": (1 + 2 * min(d / 0.05, 1)) * on_top[k],
+            # The gripper still stands open, whatever it is asked for.
+            "release": (1 + float(action[k, 6]) + 4 * min(d / 0.05, 1)) * on_top[k],
             "success": 4.0 * (k == 6),
             "action": -0.01 * float(action[k].square().sum()),
         }
@@ -172,10 +173,11 @@ def test_nothing_short_of_success_pays_as_much(make: Make) -> None:
         rewards = env.task.get_rewards()
         short[name] = float(sum(rewards.values())[0])
     assert short["over the place"] == pytest.approx(6.0, abs=0.3)
-    assert short["on top, held"] == pytest.approx(7.0, abs=0.01)
+    # Six on top, two for a gripper that is asked to open.
+    assert short["on top, held"] == pytest.approx(8.0, abs=0.01)
     base = torch.tensor((0.5, 0.2, 0.035)).repeat(N, 1)
     put(env, base + torch.tensor((0.0, 0.0, 0.06)), base)
-    assert float(sum(env.task.get_rewards().values())[0]) == pytest.approx(13.0, abs=0.01)
+    assert float(sum(env.task.get_rewards().values())[0]) == pytest.approx(16.0, abs=0.01)
 
 
 def test_the_reward_of_isaacgymenvs_by_hand(make: Make) -> None:
