@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def sampler(num_envs: int, **kwargs: Any) -> tuple[VelocityCommand, RandomStream
         RandomStreams(num_envs, "cpu"),
     )
     rng.begin(0)
-    command.reset(torch.ones(num_envs, dtype=torch.bool), rng)
+    command.reset(torch.ones(num_envs, dtype=torch.bool), rng, torch.zeros(num_envs))
     return command, rng
 
 
@@ -81,8 +82,38 @@ def test_an_infinite_interval_keeps_the_first_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"limits": (-1.0, 0.0, 0.0)}, {"interval": 0.0}, {"standing": 1.5}]
+    "kwargs",
+    [{"limits": (-1.0, 0.0, 0.0)}, {"interval": 0.0}, {"standing": 1.5}, {"heading_gain": -1.0}],
 )
 def test_values_without_a_meaning_are_refused(kwargs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="got"):
         sampler(1, **kwargs)
+
+
+def test_a_heading_is_turned_to_and_kept() -> None:
+    command, rng = sampler(512, limits=(1.0, 1.0, 0.8), interval=math.inf, heading_gain=0.5)
+    yaw, headings = torch.zeros(512), command._heading.clone()
+    assert 0.99 * math.pi < float(headings.abs().max()) <= math.pi
+    for step in range(1, 1001):
+        rng.begin(step)
+        command.step(DT, rng, yaw)
+        left = torch.atan2((headings - yaw).sin(), (headings - yaw).cos())
+        torch.testing.assert_close(command.command[:, 2], (0.5 * left).clamp(-0.8, 0.8))
+        yaw += DT * command.command[:, 2]
+    torch.testing.assert_close(yaw.cos(), headings.cos(), atol=1e-2, rtol=0.0)
+    torch.testing.assert_close(yaw.sin(), headings.sin(), atol=1e-2, rtol=0.0)
+
+
+def test_who_is_to_stand_is_not_told_to_turn_to_a_heading() -> None:
+    command, rng = sampler(256, standing=0.5, heading_gain=1.0)
+    rng.begin(1)
+    command.step(DT, rng, torch.full((256,), 2.0))
+    still = (command.command[:, :2] == 0.0).all(-1)
+    assert 0.3 < float(still.float().mean()) < 0.7
+    assert torch.equal(command.command[:, 2] == 0.0, still)
+
+
+def test_headings_need_to_know_the_present_one() -> None:
+    command, rng = sampler(2, heading_gain=0.5)
+    with pytest.raises(ValueError, match="with a heading_gain, yaw must be given"):
+        command.step(DT, rng)

@@ -31,6 +31,8 @@ class RoughVelocityTask(VelocityTask):
     """
 
     num_observations: ClassVar[int] = 235
+    # Who walks in circles leaves no tile, however well he walks.
+    heading_gain: ClassVar[float] = 0.5
     shares: ClassVar[Mapping[Tile, float]] = ROUGH
 
     levels: int = 10

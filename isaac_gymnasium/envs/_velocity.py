@@ -15,7 +15,11 @@ from isaac_gymnasium.controllers import IdealPd
 from isaac_gymnasium.scene.model import Material, Robot
 from isaac_gymnasium.sensors import ContactSensor
 from isaac_gymnasium.task import Task
-from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate_inverse
+from isaac_gymnasium.transforms import (
+    quat_from_euler_xyz,
+    quat_rotate_inverse,
+    yaw_from_quat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +39,7 @@ class VelocityTask(Task):
         flight: How long a step should last at least, s.
         start_height: Height of the base at the start, m.
         gains: Stiffness and damping of the drives.
+        heading_gain: See `VelocityCommand`; 0 where turning speeds are commanded.
     """
 
     num_actions: ClassVar[int] = 12
@@ -46,13 +51,14 @@ class VelocityTask(Task):
     flight: ClassVar[float] = 0.5
     start_height: ClassVar[float]
     gains: ClassVar[tuple[float, float]]
+    heading_gain: ClassVar[float] = 0.0
 
     # Where the environments are not kept apart otherwise: twice the way to go in an episode.
     env_spacing: float = 60.0
     episode_length_s: float = 20.0
     dt: float = 0.005
     decimation: int = 4
-    action_scale: float = 0.5
+    action_scale: float = 1.0
     max_forward: float = 1.0
     max_sideways: float = 1.0
     max_turn: float = 1.0
@@ -103,6 +109,7 @@ class VelocityTask(Task):
             limits=(self.max_forward, self.max_sideways, self.max_turn),
             interval=self.command_interval_s,
             standing=self.standing_share,
+            heading_gain=self.heading_gain,
         )
         self.down = torch.tensor((0.0, 0.0, -1.0), device=device).repeat(n, 1)
         self.actions = torch.zeros(n, 12, device=device)
@@ -126,7 +133,7 @@ class VelocityTask(Task):
         self.last_dof_vel.copy_(vel)
         self.foot.update(self.step_dt)
         self.body.update(self.step_dt)
-        self.velocity_command.step(self.step_dt, rng)
+        self.velocity_command.step(self.step_dt, rng, self._yaw())
         speed, turn = self._errors()
         self.speed_error += speed
         self.turn_error += turn
@@ -143,6 +150,10 @@ class VelocityTask(Task):
             quat_rotate_inverse(quat, angular),
             quat_rotate_inverse(quat, self.down),
         )
+
+    def _yaw(self) -> Tensor | None:
+        """(N,) headings, rad, where commands need them."""
+        return yaw_from_quat(self.robot.root_pose[:, 3:7]) if self.heading_gain else None
 
     def _errors(self) -> tuple[Tensor, Tensor]:
         """(N,) by how much the last step missed its command, m/s and rad/s."""
@@ -221,7 +232,7 @@ class VelocityTask(Task):
         pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
         self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
 
-        self.velocity_command.reset(mask, rng)
+        self.velocity_command.reset(mask, rng, self._yaw())
         self.foot.reset(mask)
         self.body.reset(mask)
         for buffer in (self.actions, self.last_actions, self.last_dof_vel, self.dof_acc):

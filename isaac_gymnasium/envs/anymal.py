@@ -21,8 +21,9 @@ class Anymal(VelocityTask):
     the ANYmal C (reward weights, default stance, time steps), with the gains of IsaacGymEnvs'
     AnymalTerrain. It differs on purpose: commands change within an episode, masses are not
     randomised, joints are driven by the engine's implicit drives with the data sheet's torque and
-    speed limits, joint acceleration is taken over the environment's step, actions lie in
-    [-1, 1], and a fall costs, without which falling soon can be the cheapest way out.
+    speed limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1]
+    and are in units of 1 rad, not of 0.5 rad (`jerk` weighs as much a rad), and a fall costs,
+    without which falling soon can be the cheapest way out.
 
     ## Action Space
     `Box(-1, 1, (12,))`: joint position targets minus default positions, in units of
@@ -43,7 +44,7 @@ class Anymal(VelocityTask):
     * `tilt`: -5 times the squared horizontal part of the direction of gravity
     * `torque`: -2.5e-5 times the sum of squared joint torques
     * `acceleration`: -2.5e-7 times the sum of squared joint accelerations
-    * `jerk`: -0.01 times the squared change of the action
+    * `jerk`: -0.04 times the squared change of the action
     * `fall`: -100 in the step that terminates
     * `air_time`: 0.5 times, for each foot that lands, its time in the air minus 0.5 s, while the
       command asks to walk (more than 0.1 m/s)
@@ -78,7 +79,7 @@ class Anymal(VelocityTask):
         "tilt": -5.0,
         "torque": -2.5e-5,
         "acceleration": -2.5e-7,
-        "jerk": -0.01,
+        "jerk": -0.04,
         "fall": -100.0,
         "air_time": 0.5,
         "contacts": -1.0,

@@ -19,17 +19,19 @@ class AnymalRough(RoughVelocityTask, Anymal):
     down, on tiles of 8 m in rows of rising difficulty. It feels the ground by a scan of heights.
     With the curriculum, an episode that leads off its tile makes the next one start a level
     higher, one that covers less than half of the way asked for a level lower; beyond the highest
-    level lies any level. Follows Isaac Lab's rough velocity task for this robot (terrain, scan,
-    weights); it differs as `IsaacAnymal-v0` does from its flat one, and in that an episode of less
-    than half a second changes no level. Needs the engine physx.
+    level lies any level. Turning is commanded through a heading, so that who follows gets off the
+    tile. Follows Isaac Lab's rough velocity task for this robot (terrain, scan, weights, headings);
+    it differs else as `IsaacAnymal-v0` does from its flat one, and in that an episode of less than
+    half a second changes no level. Needs the engine physx.
 
     ## Action Space
     `Box(-1, 1, (12,))`: as in `IsaacAnymal-v0`.
 
     ## Observation Space
-    `Box(-inf, inf, (235,))`: the 48 numbers of `IsaacAnymal-v0`, then the height of the base above
-    the ground minus 0.5 m at 17 x 11 points (forward -0.8 to 0.8 m, sideways -0.5 to 0.5 m, turned
-    with the base's heading), clipped to ±1 m.
+    `Box(-inf, inf, (235,))`: the 48 numbers of `IsaacAnymal-v0` (the commanded turning is half of
+    the angle left to the heading, within `max_turn`), then the height of the base above the ground
+    minus 0.5 m at 17 x 11 points (forward -0.8 to 0.8 m, sideways -0.5 to 0.5 m, turned with the
+    base's heading), clipped to ±1 m.
 
     ## Rewards
     As in `IsaacAnymal-v0`, without its `tilt`; each times the step's 0.02 s, with the same e and w:
@@ -39,7 +41,7 @@ class AnymalRough(RoughVelocityTask, Anymal):
     * `sway`: -0.05 times the squared roll and pitch rates
     * `torque`: -2.5e-5 times the sum of squared joint torques
     * `acceleration`: -2.5e-7 times the sum of squared joint accelerations
-    * `jerk`: -0.01 times the squared change of the action
+    * `jerk`: -0.04 times the squared change of the action
     * `fall`: -100 in the step that terminates
     * `air_time`: 0.5 times, for each foot that lands, its time in the air minus 0.5 s while
       the command asks to walk

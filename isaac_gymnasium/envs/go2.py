@@ -21,8 +21,9 @@ class Go2(VelocityTask):
     for the Go2 (reward weights, gains, default stance, time steps). It differs on purpose: turning
     is commanded directly and not through a heading, observations carry no noise and masses are
     not randomised, joints are driven by the engine's implicit drives with the data sheet's torque
-    limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1], and
-    a fall costs, without which falling soon can be the cheapest way out.
+    limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1] and are
+    in units of 1 rad, not of 0.25 rad (`jerk` weighs as much a rad), and a fall costs, without
+    which falling soon can be the cheapest way out.
 
     ## Action Space
     `Box(-1, 1, (12,))`: joint position targets minus default positions, in units of
@@ -43,7 +44,7 @@ class Go2(VelocityTask):
     * `tilt`: -2.5 times the squared horizontal part of the direction of gravity
     * `torque`: -2e-4 times the sum of squared joint torques
     * `acceleration`: -2.5e-7 times the sum of squared joint accelerations
-    * `jerk`: -0.01 times the squared change of the action
+    * `jerk`: -0.16 times the squared change of the action
     * `fall`: -100 in the step that terminates
     * `air_time`: 0.25 times, for each foot that lands, its time in the air minus 0.5 s, while the
       command asks to walk (more than 0.1 m/s)
@@ -77,7 +78,7 @@ class Go2(VelocityTask):
         "tilt": -2.5,
         "torque": -2e-4,
         "acceleration": -2.5e-7,
-        "jerk": -0.01,
+        "jerk": -0.16,
         "fall": -100.0,
         "air_time": 0.25,
     }

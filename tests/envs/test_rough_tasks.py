@@ -13,6 +13,7 @@ import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.engines import EngineError, available_engines
 from isaac_gymnasium.envs.anymal_rough import AnymalRough
 from isaac_gymnasium.envs.go2_rough import Go2Rough
+from isaac_gymnasium.transforms import wrap_to_pi, yaw_from_quat
 
 pytest.importorskip("ovphysx")
 
@@ -96,6 +97,16 @@ def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make: Make, id
     assert task.level.tolist() == [2, 1, 2, 0, 0, 0, 1, 1]
     heights = torch.from_numpy(task.terrain.origins).to(env.device)[task.level, task.column, 2]
     torch.testing.assert_close(task.robot.root_pose[:, 2], heights + task.start_height)
+
+
+def test_the_turn_asked_for_leads_to_a_heading(make: Make) -> None:
+    env = make("IsaacGo2Rough-v0", 32, standing_share=0.0)
+    task = env.task
+    for _ in range(2):
+        left = task.velocity_command._heading - yaw_from_quat(task.robot.root_pose[:, 3:7])
+        asked = (0.5 * wrap_to_pi(left)).clamp(-1.0, 1.0)
+        torch.testing.assert_close(task.velocity_command.command[:, 2], asked)
+        env.step(torch.rand(32, 12) - 0.5)
 
 
 def test_beyond_the_hardest_level_lies_any_and_below_the_easiest_none(make: Make) -> None:
