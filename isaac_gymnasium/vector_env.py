@@ -25,7 +25,7 @@ from isaac_gymnasium.outputs import (
     check_terminations,
 )
 from isaac_gymnasium.random import RandomStreams
-from isaac_gymnasium.randomization import Randomization, Randomizer, resolve
+from isaac_gymnasium.randomization import Randomization, Randomizer, resolve, with_cameras
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
@@ -155,6 +155,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
                 task.post_reset()
+                renderer = self.engine.renderer
+                if randomization == "default" and renderer is not None and renderer.cameras:
+                    plan = with_cameras(plan)
                 self.randomization = Randomizer(
                     plan,
                     self.engine,

@@ -78,6 +78,7 @@ class FrankaCubeCamera(FrankaCube):
             position=(1.15, 0.0, 0.75),
             target=(0.42, 0.0, 0.15),
             fov=math.radians(50.0),
+            name="front",
             **size,
         )
         self.hand_camera = Camera(
@@ -86,6 +87,7 @@ class FrankaCubeCamera(FrankaCube):
             position=(0.08, 0.0, 0.02),
             target=(0.0, 0.0, 0.16),
             fov=math.radians(75.0),
+            name="hand",
             **size,
         )
 

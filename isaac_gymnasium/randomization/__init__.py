@@ -1,6 +1,6 @@
 """Domain randomisation: see `docs/randomization.md`."""
 
-from isaac_gymnasium.randomization.presets import default_randomization, resolve
+from isaac_gymnasium.randomization.presets import default_randomization, resolve, with_cameras
 from isaac_gymnasium.randomization.randomizer import Randomizer
 from isaac_gymnasium.randomization.terms import TARGETS, Adaptive, Randomization, Term, parse
 
@@ -13,4 +13,5 @@ __all__ = [
     "default_randomization",
     "parse",
     "resolve",
+    "with_cameras",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isaac_gymnasium.randomization.terms import Randomization, Term, parse
@@ -60,11 +61,20 @@ COMMANDS: Template = {
 }
 """Terms of every environment."""
 
+CAMERAS: Template = {
+    "camera_position": {"target": "camera_position", "range": (-0.01, 0.01)},
+    "camera_rotation": {"target": "camera_rotation", "range": (-0.02, 0.02)},
+    "light_direction": {"target": "light_direction", "range": (-0.3, 0.3)},
+    "sun_light": {"target": "sun_light", "range": (0.8, 1.2)},
+    "sky_light": {"target": "sky_light", "range": (0.8, 1.2)},
+}
+"""Terms of tasks with cameras: mounts that are a centimetre and a degree off, other daylight."""
+
 
 def default_randomization(scene: Scene) -> Randomization:
     """Margins for every robot and free body of a scene, for commands and for sensors."""
     robots, bodies = scene.bodies()
-    terms = {name: Term(**term) for name, term in COMMANDS.items()}
+    terms = _terms(COMMANDS)
     for body in (*robots, *bodies):
         robot = scene.robots.get(body)
         template = OBJECT
@@ -72,6 +82,15 @@ def default_randomization(scene: Scene) -> Randomization:
             template = ROBOTS.get(robot.model if robot else "", _MACHINE)
         terms |= {f"{body}/{name}": Term(**term, body=body) for name, term in template.items()}
     return Randomization(terms=terms)
+
+
+def with_cameras(plan: Randomization) -> Randomization:
+    """A default with the margins of cameras and light beside the rest."""
+    return replace(plan, terms={**plan.terms, **_terms(CAMERAS)})
+
+
+def _terms(template: Template) -> dict[str, Term]:
+    return {name: Term(**term) for name, term in template.items()}
 
 
 def resolve(given: object, scene: Scene) -> Randomization:

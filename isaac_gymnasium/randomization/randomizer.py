@@ -21,6 +21,8 @@ from isaac_gymnasium.engines.base import Articulation, Body, Engine, RigidBody
 from isaac_gymnasium.random import RandomStreams
 from isaac_gymnasium.randomization import properties
 from isaac_gymnasium.randomization.draw import Draw
+from isaac_gymnasium.randomization.sight import TARGETS as SIGHT
+from isaac_gymnasium.randomization.sight import Sight
 from isaac_gymnasium.randomization.terms import Randomization
 
 _BATCH_STEPS = 16
@@ -69,6 +71,7 @@ class Randomizer:
         start = plan.adaptive.start if plan.adaptive else 1.0
         self.level = torch.full((n,), start, device=device)
         self._store: properties.Store = {}
+        self._sight = Sight(engine)
         self._draws: dict[str, Draw] = {}
         self._host: list[str] = []
         self._bodies: dict[str, Body] = {}
@@ -78,6 +81,7 @@ class Randomizer:
                 self._draws[name] = Draw(term, self._bind(name, num_actions), self.level)
             except ValueError as error:
                 raise ValueError(f"randomization {name!r}: {error}") from None
+        self._seen = self._of(*SIGHT)
         self._steps = {
             name: max(1, round(draw.term.interval_s / step_dt))
             for name, draw in self._draws.items()
@@ -111,6 +115,8 @@ class Randomizer:
             if term.target == "actuator_strength" and body is not None:
                 self._items[name] = properties.joints(body, term)
             return properties.bind(name, term, self._engine, body, self._store)
+        if term.target in SIGHT:
+            return self._sight.bind(term)
         if term.target == "action_delay":
             return 1
         if term.target.startswith("action_"):
@@ -201,6 +207,7 @@ class Randomizer:
             self._take(name, draw.sample(rng), mask if term.when == "reset" else fresh)
             if term.target.startswith("initial_"):
                 self._disturb_state(name, draw.values, mask)
+        self._sight.show(self._seen)
         if self._host:
             lasting = all(self._draws[name].term.when != "reset" for name in self._host)
             self._pending |= fresh if lasting else mask
@@ -342,6 +349,7 @@ class Randomizer:
                 self._push(name, values)
             elif name in self._host:
                 self._pending.fill_(True)
+        self._sight.show(self._seen)
 
     def _push(self, name: str, values: Tensor) -> None:
         body = self._bodies[name]
@@ -401,6 +409,7 @@ class Randomizer:
         for name, draw in self._draws.items():
             if draw.term.target == "actuator_strength":
                 self._take(name, draw.values.clone(), mask)
+        self._sight.show(self._seen)
         self._pending |= mask
         self.flush()
 

@@ -43,6 +43,12 @@ _MOMENTS: dict[str, tuple[When, ...]] = {
     "initial_joint_velocity": ("reset",),
     "initial_position": ("reset",),
     "initial_velocity": ("reset",),
+    # What cameras see.
+    "camera_position": _BUFFER,
+    "camera_rotation": _BUFFER,
+    "light_direction": _BUFFER,
+    "sun_light": _BUFFER,
+    "sky_light": _BUFFER,
 }
 TARGETS = tuple(_MOMENTS)
 """What can be randomised."""
@@ -54,6 +60,11 @@ _WITHOUT_BODY = {
     "action_noise",
     "observation_bias",
     "observation_noise",
+    "camera_position",
+    "camera_rotation",
+    "light_direction",
+    "sun_light",
+    "sky_light",
 }
 _SCALED = {
     "mass",
@@ -68,6 +79,8 @@ _SCALED = {
     "velocity_limit",
     "actuator_strength",
     "gravity",
+    "sun_light",
+    "sky_light",
 }
 _ABSOLUTE = {"restitution", "action_delay"}
 
@@ -84,9 +97,13 @@ class Term:
             environment. `action_delay` is a number of steps. `push` adds to velocities (m/s and
             rad/s: of the root, of a free body, or of the joints where the root is bolted down).
             `initial_...` adds to the state a reset leads to. `..._noise` is new in every step,
-            `..._bias` stays.
-        body: The robot or rigid body; none for gravity, actions and observations.
-        names: Which of its links or joints; of dict observations, which keys. None for all.
+            `..._bias` stays. `camera_position` (m) and `camera_rotation` (a rotation vector, rad)
+            move the task's cameras in their own axes: x to the right, y down, z ahead.
+            `light_direction` adds to the unit vector towards the sun; `sun_light` and `sky_light`
+            scale red, green and blue.
+        body: The robot or rigid body; none for gravity, actions, observations, cameras, light.
+        names: Which of its links or joints; of dict observations, which keys; of cameras, which.
+            None for all.
         range: Lower and upper bound; mean and standard deviation of `"normal"`; the values to
             choose from for `"choice"`.
         distribution: `"uniform"`, `"log_uniform"`, `"normal"` or `"choice"`.
@@ -133,6 +150,8 @@ class Term:
         self._choice("distribution", ("uniform", "log_uniform", "normal", "choice"))
         self._choice("operation", ("additive", "scale", "absolute"))
         only = {"inertia": "scale", "center_of_mass": "additive", "action_delay": "absolute"}
+        only |= dict.fromkeys(("camera_position", "camera_rotation", "light_direction"), "additive")
+        only |= dict.fromkeys(("sun_light", "sky_light"), "scale")
         if self.operation != (wanted := only.get(self.target, self.operation)):
             raise ValueError(f"{self.target}: operation must be {wanted!r}, got {self.operation!r}")
         if bool(self.body) == (self.target in _WITHOUT_BODY):

@@ -58,7 +58,7 @@ class Placed:
 
 @wp.struct
 class Look:
-    """Light, and how pictures are made."""
+    """Light, and how pictures are made; `sun` is the unit direction towards it."""
 
     sun: wp.vec3
     sun_color: wp.vec3
@@ -480,6 +480,9 @@ def cast_rays(
     first_band: int,
     lens: Lens,
     look: Look,
+    suns: wp.array(dtype=wp.vec3),
+    sun_tints: wp.array(dtype=wp.vec3),
+    sky_tints: wp.array(dtype=wp.vec3),
     rgb: wp.array(dtype=wp.uint8, ndim=4),
     depth: wp.array(dtype=wp.float32, ndim=3),
     segmentation: wp.array(dtype=wp.int32, ndim=3),
@@ -498,6 +501,17 @@ def cast_rays(
     column = tile * TILE_WIDTH + pixel_in_tile % TILE_WIDTH
     if changed[image] == 0 or row >= lens.height or column >= lens.width:
         return
+    # One light for every image, or one for all.
+    lit = wp.min(image, suns.shape[0] - 1)
+    own = Look()
+    own.sun = wp.normalize(suns[lit])
+    own.sun_color = wp.cw_mul(look.sun_color, sun_tints[lit])
+    own.sky = wp.cw_mul(look.sky, sky_tints[lit])
+    own.horizon = wp.cw_mul(look.horizon, sky_tints[lit])
+    own.bounce = wp.cw_mul(look.bounce, sky_tints[lit])
+    own.checker = look.checker
+    own.shadows = look.shadows
+    own.samples = look.samples
     camera = cameras[image]
     o = wp.transform_get_translation(camera)
     first = image * environments
@@ -514,10 +528,10 @@ def cast_rays(
         hit = nearest(shapes, placed, first, environments, o, d, lens.near * stretch, 0)
         if want_rgb == 1:
             # The sun is a small disc: each sample sees another point of it.
-            sun = look.sun
+            sun = own.sun
             if look.samples > 1:
                 sun = wp.normalize(sun + 0.03 * wp.vec3(u - 0.5, v - 0.5, u - v))
-            seen = shade(shapes, placed, first, environments, look, sun, hit, o, d, pixel)
+            seen = shade(shapes, placed, first, environments, own, sun, hit, o, d, pixel)
             color += wp.vec3(encode(seen[0]), encode(seen[1]), encode(seen[2]))
         if want_depth == 1:
             if hit.shape >= 0:

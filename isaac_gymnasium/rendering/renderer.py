@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from isaac_gymnasium.engines.base import Engine
 from isaac_gymnasium.rendering.bodies import BodyPoses
 from isaac_gymnasium.rendering.view import Lens
 from isaac_gymnasium.scene.model import Vec3
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.sensors.camera import Camera
 
 OUTPUTS = ("rgb", "depth", "segmentation", "normals")
 
@@ -52,6 +55,31 @@ class Light:
     bounce: Vec3 = (0.16, 0.16, 0.17)
     checker: float = 0.5
     shadows: bool = True
+
+
+class Lights:
+    """The light of every environment's images, where it differs; change it in place.
+
+    Args:
+        light: What it is at first.
+        num_envs: N.
+        device: Where.
+
+    Attributes:
+        direction: (N, 3) towards the sun, world frame, of any length.
+        sun: (N, 3) factors on the sun's red, green and blue.
+        sky: (N, 3) factors on those of sky, horizon and bounce.
+    """
+
+    def __init__(self, light: Light, num_envs: int, device: torch.device) -> None:
+        self.direction = torch.tensor([light.direction], device=device).repeat(num_envs, 1)
+        self.sun = torch.ones(num_envs, 3, device=device)
+        self.sky = torch.ones(num_envs, 3, device=device)
+
+    @property
+    def version(self) -> int:
+        """Another number after every change."""
+        return self.direction._version + self.sun._version + self.sky._version
 
 
 class Images:
@@ -97,6 +125,7 @@ class Images:
         self.changed = torch.zeros(count, dtype=torch.int32, device=device)
         self.cameras = torch.full((count, 7), math.nan, device=device)
         self.poses = torch.empty(0, 0, 7, device=device)
+        self.light = torch.full((count, 9), math.nan, device=device)
         self.settings: object = None
 
 
@@ -110,6 +139,8 @@ class Renderer:
     Attributes:
         labels: What the numbers in a segmentation mean; 0 is nothing.
         bodies: Paths of the B bodies whose poses a picture needs.
+        cameras: The task's `Camera`s.
+        lights: Of the cameras' images, where environments differ in it; None where they do not.
 
     Raises:
         RenderingError: If Warp is missing.
@@ -128,6 +159,9 @@ class Renderer:
         self._kernels = importlib.import_module("isaac_gymnasium.rendering._kernels")
         self.device = engine.device
         self.light = light or Light()
+        self.cameras: list[Camera] = []
+        self.lights: Lights | None = None
+        self._light = Lights(self.light, 1, engine.device)
         self._streams: dict[int, Any] = {}
         drawn = sorted(read_drawables(engine.scene.stage), key=lambda each: each.shared)
         self.drawables = drawn
@@ -191,6 +225,12 @@ class Renderer:
             raise ValueError(f"nothing that moves is named {name!r}, have {self.bodies}")
         return self.bodies.index(name)
 
+    def differ_in_light(self) -> Lights:
+        """The light of each environment's cameras, from now on its own."""
+        if self.lights is None:
+            self.lights = Lights(self.light, len(self._poses.read()), self.device)
+        return self.lights
+
     def images(self, count: int, lens: Lens, outputs: Sequence[str] = ("rgb",)) -> Images:
         """Buffers for `count` images."""
         return Images(count, lens, outputs, self.device)
@@ -205,6 +245,7 @@ class Renderer:
         world_offsets: Tensor | None = None,
         samples: int = 1,
         shadows: bool = True,
+        lights: Lights | None = None,
     ) -> None:
         """Fills images; those that show what they show already, from the same place, are left.
 
@@ -219,6 +260,7 @@ class Renderer:
             samples: Rays per pixel and axis; more than one smooths edges and shadows, for
                 rgb alone.
             shadows: Whether there are any.
+            lights: One for each image; by default `light` for all.
         """
         wp, kernels, shapes = self._wp, self._kernels, self._shapes
         count, lens = len(cameras), images.lens
@@ -229,10 +271,14 @@ class Renderer:
         frames[:, 1:] = poses
         if images.poses.shape[:2] != (len(poses), shapes.count):
             images.poses = torch.full((len(poses), shapes.count, 7), math.nan, device=self.device)
-        settings = (samples, shadows, self.light)
+        settings = (samples, shadows, self.light, lights is None)
         # Of nothing but sky, no shape says that the camera has moved.
         images.changed.fill_(int(settings != images.settings or not shapes.count))
         images.settings = settings
+        if lights is not None:
+            light = torch.cat((lights.direction, lights.sun, lights.sky), dim=-1)
+            images.changed |= (light != images.light).any(-1)
+            images.light.copy_(light)
         spheres = torch.empty(len(poses), shapes.count, 4, device=self.device)
         bounds = torch.empty(len(poses), 4, device=self.device)
         stream = self._stream()
@@ -276,6 +322,11 @@ class Renderer:
         ]
         wants = [int(name in images.outputs) for name in OUTPUTS]
         look = self._look(samples, shadows)
+        lights = lights or self._light
+        lit = [
+            wp.from_torch(each, dtype=wp.vec3)
+            for each in (lights.direction, lights.sun, lights.sky)
+        ]
 
         # Tiles of pixels, in bands of them.
         wide, high = kernels.TILE_WIDTH, kernels.TILE_HEIGHT
@@ -294,6 +345,7 @@ class Renderer:
                     first,
                     self._lens(lens),
                     look,
+                    *lit,
                 ],
                 outputs=[*arrays, *wants],
                 **where,
@@ -328,7 +380,6 @@ class Renderer:
     def _look(self, samples: int, shadows: bool) -> Any:
         wp, light = self._wp, self.light
         look = self._kernels.Look()
-        look.sun = wp.normalize(wp.vec3(*light.direction))
         look.sun_color, look.sky = wp.vec3(*light.sun), wp.vec3(*light.sky)
         look.horizon, look.bounce = wp.vec3(*light.horizon), wp.vec3(*light.bounce)
         look.checker, look.shadows = light.checker, int(shadows and light.shadows)

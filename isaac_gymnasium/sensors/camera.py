@@ -40,12 +40,15 @@ class Camera:
         shadows: Whether there are any; images are made faster without.
         samples: Rays per pixel and axis, for rgb alone: 2 smooths edges and takes four times as
             long.
+        name: What a term of domain randomisation calls it.
 
     Attributes:
         lens: Size and field of view.
         local_pose: (N, 7) pose in the frame of the body or environment. Change it in place, for
             cameras that differ from environment to environment.
         labels: What the numbers in `segmentation` mean; 0 is nothing.
+        shift: (N, 7) pose in the camera's own axes that domain randomisation puts it off by; None
+            where it does not.
 
     Raises:
         ValueError: If a value makes no sense or there is no such body.
@@ -66,6 +69,7 @@ class Camera:
         outputs: Sequence[str] = ("rgb",),
         shadows: bool = True,
         samples: int = 1,
+        name: str = "camera",
     ) -> None:
         self.lens = Lens(width=width, height=height, fov=fov, near=near)
         self._engine = engine
@@ -78,6 +82,9 @@ class Camera:
         self.labels = self._renderer.labels
         pose = _local_pose(position, orientation, target).to(engine.device)
         self.local_pose = pose.repeat(engine.num_envs, 1)
+        self.shift: Tensor | None = None
+        self.name = name
+        self._renderer.cameras.append(self)
 
     @property
     def rgb(self) -> Tensor:
@@ -102,9 +109,12 @@ class Camera:
     @property
     def pose(self) -> Tensor:
         """(N, 7) position and quaternion, environment frame."""
+        pose = self.local_pose
+        if self.shift is not None:
+            pose = pose_compose(pose, self.shift)
         if self._row is None:
-            return self.local_pose
-        return pose_compose(self._renderer.poses()[:, self._row], self.local_pose)
+            return pose
+        return pose_compose(self._renderer.poses()[:, self._row], pose)
 
     @property
     def intrinsics(self) -> Tensor:
@@ -125,7 +135,12 @@ class Camera:
                 f"this camera has no {name}: make it with outputs={(*self._images.outputs, name)}"
             )
         version = self._engine.state_version
-        stamp = None if version is None else (version, self.local_pose._version)
+        lights = self._renderer.lights
+        stamp = None
+        if version is not None:
+            shift = 0 if self.shift is None else self.shift._version
+            light = 0 if lights is None else lights.version
+            stamp = (version, self.local_pose._version, shift, light)
         if stamp is None or stamp != self._images.stamp:
             self._renderer.render(
                 self._renderer.poses(),
@@ -134,6 +149,7 @@ class Camera:
                 world_offsets=-self._engine.env_origins,
                 shadows=self._shadows,
                 samples=self._samples,
+                lights=lights,
             )
             self._images.stamp = stamp
         image: Tensor = getattr(self._images, name)
