@@ -28,6 +28,21 @@ def import_warp() -> Any:
     return warp
 
 
+def torch_stream(device: torch.device) -> Any:
+    """The stream that torch uses on a CUDA device now, for Warp: neither waits for the other.
+
+    None on the CPU.
+    """
+    if device.type == "cpu":
+        return None
+    return _warp_stream(torch.cuda.current_stream(device))
+
+
+@functools.cache
+def _warp_stream(stream: torch.cuda.Stream) -> Any:
+    return import_warp().stream_from_torch(stream)
+
+
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Nothing that native code writes to stderr is seen."""

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+
+from isaac_gymnasium._warp import import_warp, torch_stream
 
 __all__ = ["RandomStreams", "philox4x32"]
 
@@ -98,6 +100,34 @@ def philox4x32(counter: torch.Tensor, key: torch.Tensor, rounds: int = 10) -> to
     return _philox(counter_words, key_words, rounds).movedim(0, -1).reshape(*shape, 4)
 
 
+@functools.cache
+def _kernel(device: torch.device) -> Callable[[RandomStreams, int, int], torch.Tensor] | None:
+    """Draws blocks with one launch; None without Warp, which every engine brings."""
+    try:
+        wp = import_warp()
+    except ImportError:
+        return None
+    from isaac_gymnasium import _philox_kernel
+
+    wp.load_module(_philox_kernel, device=str(device))  # before any capture
+
+    def launch(rng: RandomStreams, first: int, blocks: int) -> torch.Tensor:
+        n = len(rng.seed)
+        words = torch.empty(n, blocks, 4, dtype=torch.int64, device=device)
+        state = (rng._step, rng.episode, rng.stream, rng.seed)
+        wp.launch(
+            _philox_kernel.encrypt_blocks,
+            dim=(n, blocks),
+            inputs=[first, *map(wp.from_torch, state)],
+            outputs=[wp.from_torch(words)],
+            device=str(device),
+            stream=torch_stream(device),
+        )
+        return words
+
+    return launch
+
+
 class RandomStreams:
     """One independent stream of random numbers for each environment.
 
@@ -130,6 +160,8 @@ class RandomStreams:
         self._trunk: RandomStreams | None = None
         self._offset = 0
         _constants(self.seed.device, 10)  # before any capture
+        device = self.seed.device
+        self._launch = _kernel(device) if device.type == "cuda" else None
 
     def branch(self, number: int) -> RandomStreams:
         """Streams of the same seeds and episodes with other numbers, for another purpose.
@@ -304,8 +336,11 @@ class RandomStreams:
             tensor.copy_(state[name])
 
     def _blocks(self, count: int) -> torch.Tensor:
-        """The next ceil(count / 4) blocks as an (N, blocks, 4) int64 view, not contiguous."""
+        """The next ceil(count / 4) blocks, (N, blocks, 4) int64, perhaps not contiguous."""
         blocks = -(-count // 4)
+        if self._launch is not None and count:
+            self._block += blocks
+            return self._launch(self, self._block - blocks, blocks)
         draw = torch.arange(self._block, self._block + blocks, device=self.seed.device)
         self._block += blocks
         words = torch.broadcast_tensors(draw.unsqueeze(1), self._step, self.episode, self.stream)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium._warp import import_warp
+from isaac_gymnasium._warp import import_warp, torch_stream
 from isaac_gymnasium.engines.base import Engine
 from isaac_gymnasium.rendering.bodies import BodyPoses
 from isaac_gymnasium.rendering.view import Lens
@@ -162,7 +162,6 @@ class Renderer:
         self.cameras: list[Camera] = []
         self.lights: Lights | None = None
         self._light = Lights(self.light, 1, engine.device)
-        self._streams: dict[int, Any] = {}
         drawn = sorted(read_drawables(engine.scene.stage), key=lambda each: each.shared)
         self.drawables = drawn
         roots = [
@@ -281,8 +280,7 @@ class Renderer:
             images.light.copy_(light)
         spheres = torch.empty(len(poses), shapes.count, 4, device=self.device)
         bounds = torch.empty(len(poses), 4, device=self.device)
-        stream = self._stream()
-        where: dict[str, Any] = {"device": str(self.device), "stream": stream}
+        where: dict[str, Any] = {"device": str(self.device), "stream": torch_stream(self.device)}
 
         placed = kernels.Placed()
         placed.poses = wp.from_torch(images.poses, dtype=wp.transform)
@@ -360,15 +358,6 @@ class Renderer:
         cuts = [bands * k // parts for k in range(parts + 1)]
         sizes = [end - begin for begin, end in itertools.pairwise(cuts)]
         list(_pool(threads).map(cast, cuts[:-1], sizes))
-
-    def _stream(self) -> Any:
-        """The stream that torch uses now, so that neither has to wait for the other."""
-        if self.device.type == "cpu":
-            return None
-        stream = torch.cuda.current_stream(self.device)
-        if stream.cuda_stream not in self._streams:
-            self._streams[stream.cuda_stream] = self._wp.stream_from_torch(stream)
-        return self._streams[stream.cuda_stream]
 
     def _lens(self, lens: Lens) -> Any:
         found = self._kernels.Lens()

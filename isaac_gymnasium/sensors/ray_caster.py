@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from isaac_gymnasium._warp import import_warp
+from isaac_gymnasium._warp import import_warp, torch_stream
 from isaac_gymnasium.scene.mesh import TriangleMesh
 from isaac_gymnasium.transforms import quat_from_axis_angle, quat_rotate, yaw_from_quat
 
@@ -60,9 +59,6 @@ class RayCaster:
         starts, ways = (t.reshape(-1, 3).contiguous().float() for t in (origins, directions))
         distances = torch.empty(len(starts), device=self.device)
         normals = torch.empty(len(starts), 3, device=self.device)
-        stream: dict[str, Any] = {}
-        if self.device.type == "cuda":
-            stream["stream"] = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         wp.launch(
             self._kernel,
             dim=len(starts),
@@ -74,7 +70,7 @@ class RayCaster:
             ],
             outputs=[wp.from_torch(distances), wp.from_torch(normals, dtype=wp.vec3)],
             device=str(self.device),
-            **stream,
+            stream=torch_stream(self.device),
         )
         return distances.view(shape), normals.view(*shape, 3)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from isaac_gymnasium._warp import torch_stream
 from isaac_gymnasium.engines.base import Engine, EngineError, Record, Result, RigidBody
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
 from isaac_gymnasium.engines.newton.overflow import Overflow
@@ -42,7 +43,6 @@ class NewtonEngine(Engine):
         super().__init__(scene, num_envs, dt, device)
         scene.validate()
         self._wp, self._newton = import_newton()
-        self._streams: dict[int, Any] = {}
         self._side_stream: torch.cuda.Stream | None = None
         self._graphs: dict[int, Any] = {}
         self._jacobians: Any = None
@@ -249,10 +249,7 @@ class NewtonEngine(Engine):
         if self.device.type == "cpu":
             yield None
             return
-        stream = torch.cuda.current_stream(self.device)
-        if stream.cuda_stream not in self._streams:
-            self._streams[stream.cuda_stream] = self._wp.stream_from_torch(stream)
-        warp_stream = self._streams[stream.cuda_stream]
+        warp_stream = torch_stream(self.device)
         # No waiting for the stream that Warp used before: a graph could not hold that.
         with self._wp.ScopedStream(warp_stream, sync_enter=False):
             yield warp_stream
