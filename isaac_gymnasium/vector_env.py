@@ -256,7 +256,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self.randomization.restart()
                 if self.engine.has_history and self.engine.step_count:
                     self.engine.restart()
-            self._begin_episodes(mask)
+            self._begin_episodes(mask, seeded=True)
             self.randomization.flush()
             if options and options.get("stagger"):
                 lengths = self.rng.integers(0, self.max_episode_steps)
@@ -630,14 +630,14 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _restart(self, mask: Tensor) -> None:
         self.rng.next_episode(mask)
-        self._begin_episodes(mask)
+        self._begin_episodes(mask, seeded=False)
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _begin_episodes(self, mask: Tensor, *, seeded: bool) -> None:
         self.rng.begin(0)
         self.episode_length.masked_fill_(mask, 0)
         self._ended.masked_fill_(mask, False)
         self.task.reset_envs(mask, self.rng)
-        self.randomization.begin(mask)
+        self.randomization.begin(mask, seeded=seeded)
         self._guard.begin(mask)
 
     def _observations(self, returned: Observation | None = None) -> Observation:

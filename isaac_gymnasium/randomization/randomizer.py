@@ -82,6 +82,13 @@ class Randomizer:
             except ValueError as error:
                 raise ValueError(f"randomization {name!r}: {error}") from None
         self._seen = self._of(*SIGHT)
+        lasting = [
+            name
+            for name, draw in self._draws.items()
+            if draw.term.when != "step" and draw.term.target != "push" and draw.count
+        ]
+        self._at_resets = [name for name in lasting if plan.terms[name].when == "reset"]
+        self._at_seeds = [name for name in lasting if plan.terms[name].when != "reset"]
         self._steps = {
             name: max(1, round(draw.term.interval_s / step_dt))
             for name, draw in self._draws.items()
@@ -192,21 +199,26 @@ class Randomizer:
 
     # ------------------------------------------------------------------ within a recorded step
 
-    def begin(self, mask: Tensor) -> None:
-        """Draws for the episodes that begin in the (N,) mask, after the task has reset them."""
+    def begin(self, mask: Tensor, *, seeded: bool) -> None:
+        """Draws for the episodes that begin in the (N,) mask, after the task has reset them.
+
+        Args:
+            mask: (N,) bool.
+            seeded: Whether some may be the first with a new seed; never within a step.
+        """
         if not self._draws:
             return
         rng = self._streams[_RESETS]
         rng.begin(0)
+        for name in self._at_resets:
+            self._take(name, self._draws[name].sample(rng), mask)
+            if self._draws[name].term.target.startswith("initial_"):
+                self._disturb_state(name, self._draws[name].values, mask)
         # Seeding starts counting episodes at 0; whatever else begins one counts on first.
         fresh = mask & (self._rng.episode == 0)
-        for name, draw in self._draws.items():
-            term = draw.term
-            if term.when == "step" or term.target == "push" or not draw.count:
-                continue
-            self._take(name, draw.sample(rng), mask if term.when == "reset" else fresh)
-            if term.target.startswith("initial_"):
-                self._disturb_state(name, draw.values, mask)
+        # After the others, whose numbers shall not depend on whether these are drawn.
+        for name in self._at_seeds if seeded else ():
+            self._take(name, self._draws[name].sample(rng), fresh)
         self._sight.show(self._seen)
         if self._host:
             lasting = all(self._draws[name].term.when != "reset" for name in self._host)
