@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from isaac_gymnasium.engines.newton.engine import NewtonEngine
 
 
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; a GPU is not waited for, as it would be without pinned memory."""
+    if device.type != "cuda" or values.device == device:
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 class _Columns:
     """Some columns of an (N, width, ...) array: a view of it where they are consecutive."""
 
@@ -67,10 +74,10 @@ class _NewtonBody(Body):
 
     def _set_property(self, name: str, values: Tensor, mask: Tensor | None) -> None:
         old = self._properties.get(name)
-        new = values.to(old.device, torch.float32)
+        new = _sent(values.to(torch.float32), old.device)
         new = (new.unsqueeze(1) if self._single(name) else new).expand(old.shape)
         if mask is not None:
-            rows = mask.to(old.device).view(-1, *([1] * (old.dim() - 1)))
+            rows = _sent(mask, old.device).view(-1, *([1] * (old.dim() - 1)))
             new = torch.where(rows, new, old)
         self._properties.set(name, new)
 
