@@ -61,7 +61,7 @@ def make_environment(
         raise UserError(f"unknown environment {name!r}; known: {known}") from error
     try:
         env = gymnasium.make_vec(name, num_envs=num_envs, device=device, engine=engine, **keywords)
-    except EngineError as error:
+    except (EngineError, MemoryError) as error:
         raise UserError(str(error)) from error
     except (TypeError, ValueError) as error:
         if not is_refusal(error):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from isaac_gymnasium.cli._processes import is_first, join_processes
 from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.cli._run_folder import RunFolder, create_run_folder
 from isaac_gymnasium.cli._trainer import find_trainer_class, make_trainer
+from isaac_gymnasium.memory import room_to_train
 from isaac_gymnasium.presets.configs import SkrlPpoConfig, TrainConfig
 
 # Far from the training seeds, so that the evaluation starts where no training episode did.
@@ -95,7 +97,7 @@ def run_training(
         The exit status: 0, or 128 and the number of the signal that ended the training.
 
     Raises:
-        UserError: something that was asked for makes no sense.
+        UserError: something that was asked for makes no sense, or memory runs out.
     """
     try:
         agent.check()
@@ -110,7 +112,7 @@ def run_training(
             engine=settings["engine"],
             keywords=settings["env"],
         )
-        with closing(env):
+        with closing(env), _room(agent.num_envs, env.unwrapped.device):  # type: ignore[attr-defined]
             recorder = RecordTraining(env)
             trainer = make_trainer(trainer_class, recorder, agent)
             if checkpoint is not None:
@@ -134,6 +136,15 @@ def run_training(
             seed = agent.seed + EVALUATION_SEED_OFFSET
             print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
     return 0
+
+
+@contextmanager
+def _room(num_envs: int, device: torch.device) -> Iterator[None]:
+    try:
+        with room_to_train(num_envs, device):
+            yield
+    except MemoryError as error:
+        raise UserError(str(error)) from error
 
 
 def will_use_cuda(device: str) -> bool:
