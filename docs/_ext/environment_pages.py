@@ -121,7 +121,8 @@ def page(id: str, cls: type[Task], docs: Path) -> str:
         keywords="\n".join(f"| `{name}` | `{value}` |" for name, value in _keywords(task)),
         preset=preset.read_text().strip(),
         curves="".join(
-            f"\n## Learning curve\n\n![Learning curve of {id}](/{curve.relative_to(docs)})\n"
+            f"\n## Learning curve\n\n![Learning curve of {id}](/{curve.relative_to(docs)})\n\n"
+            f"[What training reaches](/{curve.relative_to(docs).with_suffix('.md')})\n"
             for curve in curves[:1]
         ),
     )

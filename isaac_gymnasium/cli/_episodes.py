@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
 from gymnasium.vector import VectorEnv
+
+from isaac_gymnasium.benchmark import hardware
 
 Policy = Callable[[torch.Tensor], torch.Tensor]
 
@@ -37,6 +42,47 @@ class Evaluation:
             percent = values.dtype == torch.bool
             parts.append(f"{name} {100 * mean:.1f} %" if percent else f"{name} {mean:.3g}")
         return f"{', '.join(parts)} ({len(self.returns)} episodes)"
+
+    def as_data(self) -> dict[str, Any]:
+        """By name, mean and standard deviation of a number, and the share of a bool that is set."""
+        values = {"return": self.returns, "length": self.lengths, **self.extras}
+        if self.successes is not None:
+            values["success"] = self.successes
+        return {"episodes": len(self.returns)} | {n: _mean(v) for n, v in values.items()}
+
+    def write(self, path: Path, env: VectorEnv[Any, Any, Any], *, seed: int) -> None:
+        """Write the means as JSON, with what they were measured on.
+
+        Args:
+            path: the file.
+            env: the environments.
+            seed: that of the episodes.
+        """
+        document = {**self.as_data(), "seed": seed, "date": f"{date.today()}", **measured_on(env)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _mean(values: torch.Tensor) -> dict[str, float]:
+    if values.dtype == torch.bool:
+        return {"share": float(values.float().mean())}
+    return {"mean": float(values.mean()), "std": float(values.std(correction=0))}
+
+
+def measured_on(env: VectorEnv[Any, Any, Any]) -> dict[str, Any]:
+    """Engine, device and hardware of environments, as plain values."""
+    core: Any = env.unwrapped
+    engine = getattr(core, "engine", None)
+    return {
+        "engine": None if engine is None else engine.name,
+        "device": str(core.device),
+        "hardware": hardware(),
+    }
+
+
+def evaluation_seed(seed: int) -> int:
+    """A seed for the evaluation of what was trained with a seed: no episode of it was seen then."""
+    return seed + 1_000_000
 
 
 @torch.no_grad()

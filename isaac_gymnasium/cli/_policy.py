@@ -1,10 +1,10 @@
-"""The policy of a run, together with environments it can act in."""
+"""A trained policy, from a run folder or a packed file, and environments it can act in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,101 @@ from torch import nn
 
 from isaac_gymnasium.cli._checkpoint import read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment
-from isaac_gymnasium.cli._run_folder import read_config
+from isaac_gymnasium.cli._episodes import evaluation_seed
+from isaac_gymnasium.cli._errors import UserError
+from isaac_gymnasium.cli._run_folder import find_run, read_config
 from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
-from isaac_gymnasium.presets.configs import TrainConfig
+from isaac_gymnasium.policies import load_policy, read_about, shipped_policies
+
+
+@dataclass(frozen=True)
+class PolicySource:
+    """Where a policy is, and what it was trained on.
+
+    Attributes:
+        path: a run folder, or the file of a packed policy.
+        config: its settings, of which `task`, `engine`, `env` and `agent` say what to make.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @property
+    def evaluation_seed(self) -> int:
+        """A seed that training did not use."""
+        return evaluation_seed(self.config["agent"]["seed"])
+
+    def __str__(self) -> str:
+        if self.path.is_dir():
+            return f"{self.path}"
+        seed, commit = self.config["agent"]["seed"], (self.config.get("git") or {}).get("commit")
+        return f"{self.path.name} (seed {seed}, commit {commit[:12] if commit else 'unknown'})"
+
+    def policy(self, env: VectorEnv[Any, Any, Any]) -> nn.Module:
+        """The policy, on the device of an environment.
+
+        Raises:
+            UserError: it does not fit the environment, or cannot be had with what is installed.
+        """
+        if not self.path.is_dir():
+            self._check_spaces(env)
+            return load_policy(self.path, device=env.unwrapped.device)  # type: ignore[attr-defined]
+        library, algorithm = self.config["library"], self.config["algorithm"]
+        agent = find_config(library, algorithm).from_dict(self.config["agent"])
+        trainer = make_trainer(
+            find_trainer_class(library, algorithm), env, replace(agent, num_envs=env.num_envs)
+        )
+        try:
+            trainer.load_state_dict(read_checkpoint(self.path)["trainer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"the policy of {self.path} does not fit {self.config['task']} as it is made here: "
+                f"{error}"
+            ) from error
+        return trainer.policy()
+
+    def _check_spaces(self, env: VectorEnv[Any, Any, Any]) -> None:
+        for kind, space in (
+            ("observations", env.single_observation_space),
+            ("actions", env.single_action_space),
+        ):
+            expected, got = (self.config[kind],), space.shape
+            if expected != got:
+                raise UserError(
+                    f"the policy of {self.path.name} was trained with {kind} of shape {expected}, "
+                    f"{self.config['task']} as it is made here has {got}"
+                )
+
+
+def find_policy(name: str) -> PolicySource:
+    """A policy by the name that commands take.
+
+    Args:
+        name: a run folder, the file of a packed policy, or an environment ID, with or without the
+            `module:` in front: for the latest run in `runs/<ID>`, else for the policy that comes
+            with the package.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(name)
+    if not path.is_file():
+        shipped = shipped_policies()
+        try:
+            folder = find_run(name)
+        except UserError as error:
+            if name not in shipped:
+                raise UserError(
+                    f"{error}; the package has policies for {', '.join(shipped) or 'no task'}"
+                ) from error
+            path = shipped[name]
+        else:
+            return PolicySource(folder, read_config(folder))
+    try:
+        # Whatever engine it was trained on, it is to run on what is installed.
+        return PolicySource(path, {**read_about(path), "engine": "auto"})
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -31,35 +123,30 @@ class TrainedPolicy:
 
     env: VectorEnv[Any, Any, Any]
     policy: nn.Module
-    agent: TrainConfig
-    config: dict[str, Any]
 
 
 @contextmanager
 def trained_policy(
-    folder: Path,
+    source: PolicySource,
     *,
     num_envs: int,
     device: str = "auto",
     engine: str | None = None,
     keywords: Mapping[str, Any] | None = None,
 ) -> Iterator[TrainedPolicy]:
-    """The policy of a run folder's checkpoint; its environments are closed afterwards.
+    """A policy in environments of its task, which are closed afterwards.
 
     Args:
-        folder: the run folder.
+        source: where the policy is.
         num_envs: environments to make.
         device: of environments and policy.
-        engine: physics engine; None is the run's.
-        keywords: arguments of the environment that differ from the run's.
+        engine: physics engine; None is that of the training, or auto for a packed policy.
+        keywords: arguments of the environment that differ from the training's.
 
     Raises:
         UserError: there is no such policy, or it cannot be had with what is installed.
     """
-    config = read_config(folder)
-    state = read_checkpoint(folder)
-    trainer_class = find_trainer_class(config["library"], config["algorithm"])
-    agent = find_config(config["library"], config["algorithm"]).from_dict(config["agent"])
+    config = source.config
     env = make_environment(
         config["task"],
         num_envs=num_envs,
@@ -68,6 +155,4 @@ def trained_policy(
         keywords={**config["env"], **(keywords or {})},
     )
     with closing(env):
-        trainer = make_trainer(trainer_class, env, agent)
-        trainer.load_state_dict(state["trainer"])
-        yield TrainedPolicy(env, trainer.policy(), agent, config)
+        yield TrainedPolicy(env, source.policy(env))

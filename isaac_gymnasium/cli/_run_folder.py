@@ -14,10 +14,14 @@ from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.provenance import git_state, versions
 
 _STEPS = "environment_steps"
+EVALUATION = "evaluation.json"
+"""The file of a run folder that says how well its policy does."""
 
 
 class RunFolder:
     """``config.json``, ``metrics.csv``, events, ``checkpoint.pt``, ``learning_curve.png``.
+
+    ``evaluation.json`` joins them when the training has come to its end.
 
     Args:
         path: the folder of the run, with its ``config.json``.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -14,11 +13,9 @@ from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 
 from isaac_gymnasium.audit import SCRIPTS, Rollout, audit, roll
-from isaac_gymnasium.cli._checkpoint import read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._run_folder import read_config
-from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
+from isaac_gymnasium.cli._policy import find_policy
 from isaac_gymnasium.vector_env import resolve_device
 
 
@@ -31,8 +28,8 @@ class Audit:
     policy: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="POLICY")
     ] = ()
-    """scripted, random, zero, or the folder of a run; repeatable. By default scripted where there
-    is a script and random where not."""
+    """scripted, random, zero, or a trained policy: the folder of a run, a packed policy, or an ID;
+    repeatable. By default scripted where there is a script and random where not."""
     num_envs: int = 64
     """Environments, one episode in each."""
     discount: float = 0.99
@@ -104,16 +101,11 @@ class Audit:
             return lambda _: (
                 low + (high - low) * torch.rand(low.shape, generator=generator).to(device)
             )
-        if not Path(name).is_dir():
+        try:
+            source = find_policy(name)
+        except UserError as error:
             raise UserError(
-                f"--policy expects scripted, random, zero or the folder of a run, got {name!r}"
-            )
-        config = read_config(Path(name))
-        agent = find_config(config["library"], config["algorithm"]).from_dict(config["agent"])
-        trainer = make_trainer(
-            find_trainer_class(config["library"], config["algorithm"]),
-            env,
-            replace(agent, num_envs=self.num_envs),
-        )
-        trainer.load_state_dict(read_checkpoint(Path(name))["trainer"])
-        return trainer.policy()
+                "--policy expects scripted, random, zero or a trained policy, "
+                f"got {name!r}: {error}"
+            ) from error
+        return source.policy(env)

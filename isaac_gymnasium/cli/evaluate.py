@@ -1,4 +1,4 @@
-"""``isaac-gymnasium evaluate``: the policy of a run folder, without exploration."""
+"""``isaac-gymnasium evaluate``: a trained policy, without exploration."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from gymnasium.vector import VectorEnv
 from isaac_gymnasium.cli._environment import parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli._run_folder import find_run
-from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
+from isaac_gymnasium.cli._policy import find_policy, trained_policy
 from isaac_gymnasium.rendering.video import VideoWriter
 from isaac_gymnasium.wrappers import RecordVideo
 
 
 @dataclass(kw_only=True)
 class Evaluate:
-    """Evaluate the policy of a run, without exploration, one episode in each environment."""
+    """Evaluate a trained policy, without exploration, one episode in each environment."""
 
-    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run, or an environment ID for the latest one in runs/<ID>."""
+    policy: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Folder of a run, a packed policy, or an environment ID: the latest run in runs/<ID>, else the
+    policy that comes with the package."""
     episodes: int = 256
     """Episodes, each in an environment of its own."""
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str | None = None
-    """Physics engine; the run's by default."""
+    """Physics engine; the run's by default, auto for a packed policy."""
     seed: int | None = None
     """Seed of the episodes; by default one that training did not use."""
     env: Annotated[
@@ -44,6 +43,8 @@ class Evaluate:
     """MP4 file for a film of the first episode."""
     video_envs: int = 1
     """Environments in the film, side by side."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """File for the means, with what they were measured on."""
 
     def run(self) -> int:
         """Print the evaluation in one line."""
@@ -53,21 +54,25 @@ class Evaluate:
         if self.video is not None:
             self._check_video(self.video)
             keywords = {"render_mode": "rgb_array", **keywords}
+        source = find_policy(self.policy)
+        print(f"policy: {source}")
         with trained_policy(
-            find_run(self.run_dir),
+            source,
             num_envs=self.episodes,
             device=self.device,
             engine=self.engine,
             keywords=keywords,
         ) as trained:
-            own_seed = trained.agent.seed + EVALUATION_SEED_OFFSET
-            seed = own_seed if self.seed is None else self.seed
+            seed = source.evaluation_seed if self.seed is None else self.seed
             with (
                 contextlib.nullcontext(trained.env)
                 if self.video is None
                 else _film(trained.env, self.video, self.video_envs) as env
             ):
-                print(f"evaluation: {evaluate(env, trained.policy, seed=seed)}")
+                evaluation = evaluate(env, trained.policy, seed=seed)
+            print(f"evaluation: {evaluation}")
+            if self.json is not None:
+                evaluation.write(self.json, trained.env, seed=seed)
         return 0
 
     def _check_video(self, path: Path) -> None:

@@ -14,8 +14,7 @@ from torch import nn
 
 from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli._run_folder import find_run
+from isaac_gymnasium.cli._policy import find_policy, trained_policy
 
 _FILES = {"torchscript": "policy.pt", "onnx": "policy.onnx"}
 
@@ -28,14 +27,15 @@ class Export:
     exploration, on the CPU and for any N.
     """
 
-    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run, or an environment ID for the latest one in runs/<ID>."""
+    policy: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Folder of a run, a packed policy, or an environment ID: the latest run in runs/<ID>, else the
+    policy that comes with the package."""
     format: Literal["torchscript", "onnx"] | None = None
     """Which file to write; both by default. ONNX needs the extra export."""
     output: Path | None = None
-    """Folder of policy.pt and policy.onnx; the run's by default."""
+    """Folder of policy.pt and policy.onnx; the run's by default, . for a packed policy."""
     engine: str | None = None
-    """Physics engine that the environment is made with; the run's by default."""
+    """Physics engine that the environment is made with; the run's, or auto, by default."""
 
     def run(self) -> int:
         """Write the files and print their paths."""
@@ -45,9 +45,10 @@ class Export:
                 "ONNX needs onnx and onnxscript: pip install isaac-gymnasium[export], or give "
                 "--format torchscript"
             )
-        folder = find_run(self.run_dir)
-        output = folder if self.output is None else self.output
-        with trained_policy(folder, num_envs=2, device="cpu", engine=self.engine) as trained:
+        source = find_policy(self.policy)
+        home = source.path if source.path.is_dir() else Path()
+        output = home if self.output is None else self.output
+        with trained_policy(source, num_envs=2, device="cpu", engine=self.engine) as trained:
             observations, _ = trained.env.reset(seed=0)
             output.mkdir(parents=True, exist_ok=True)
             for name in formats:

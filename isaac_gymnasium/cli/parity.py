@@ -13,9 +13,7 @@ from isaac_gymnasium import parity
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._episodes import Evaluation, evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli._run_folder import read_config
-from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
+from isaac_gymnasium.cli._policy import PolicySource, find_policy, trained_policy
 from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
@@ -26,8 +24,9 @@ class Parity:
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ID")]
     """Environment ID; MODULE:ID imports a module first, also from the current directory."""
-    policy: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Folder of a training run, whose policy is evaluated on each engine."""
+    policy: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Trained policy to evaluate on each engine: the folder of a run, a packed policy, or an ID,
+    which means the latest run in runs/<ID>, else the policy that comes with the package."""
     engines: tuple[str, ...] = ()
     """Engines to compare, the reference first; by default all that are installed."""
     num_envs: int = 64
@@ -57,13 +56,13 @@ class Parity:
         if len(set(engines)) < 2 or len(set(engines)) < len(engines):
             raise UserError(f"parity compares two engines or more, got {list(engines)}")
         # Before minutes of measuring, not after them.
-        trained = self.task if self.policy is None else read_config(self.policy)["task"]
-        if trained != self.task:
-            raise UserError(f"{self.policy} is a run of {trained}")
+        source = None if self.policy is None else find_policy(self.policy)
+        if source is not None and source.config["task"] != self.task:
+            raise UserError(f"{self.policy} is a policy for {source.config['task']}")
         found = [parity.measure(self._make, engine, seed=self.seed) for engine in engines]
         rows = parity.compare(found)
-        if self.policy is not None:
-            rows += self._policy_rows(self.policy, engines)
+        if source is not None:
+            rows += self._policy_rows(source, engines)
         print(parity.as_table(rows, engines))
         if self.json is not None:
             data = {"task": self.task, **parity.as_data(rows, found)}
@@ -84,15 +83,14 @@ class Parity:
             raise UserError(f"{self.task} is no task of this package")
         return env
 
-    def _policy_rows(self, run: Path, engines: tuple[str, ...]) -> list[parity.Row]:
+    def _policy_rows(self, source: PolicySource, engines: tuple[str, ...]) -> list[parity.Row]:
         keywords = parse_keywords([word for words in self.env for word in words])
         found = []
         for engine in engines:
             with trained_policy(
-                run, num_envs=self.episodes, device=self.device, engine=engine, keywords=keywords
+                source, num_envs=self.episodes, device=self.device, engine=engine, keywords=keywords
             ) as trained:
-                seed = trained.agent.seed + EVALUATION_SEED_OFFSET
-                found.append(evaluate(trained.env, trained.policy, seed=seed))
+                found.append(evaluate(trained.env, trained.policy, seed=source.evaluation_seed))
         rows = [_policy_row("policy: return", [float(e.returns.mean()) for e in found], "{:.1f}")]
         if all(e.successes is not None for e in found):
             shares = [_share(e) for e in found]

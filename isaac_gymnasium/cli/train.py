@@ -14,19 +14,16 @@ import tyro
 
 from isaac_gymnasium.cli._checkpoint import NAME, restore
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
-from isaac_gymnasium.cli._episodes import evaluate
+from isaac_gymnasium.cli._episodes import evaluate, evaluation_seed, measured_on
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._loop import train
 from isaac_gymnasium.cli._parameters import Parameters
 from isaac_gymnasium.cli._processes import is_first, join_processes
 from isaac_gymnasium.cli._recorder import RecordTraining
-from isaac_gymnasium.cli._run_folder import RunFolder, create_run_folder
+from isaac_gymnasium.cli._run_folder import EVALUATION, RunFolder, create_run_folder
 from isaac_gymnasium.cli._trainer import find_trainer_class, make_trainer
 from isaac_gymnasium.memory import room_to_train
 from isaac_gymnasium.presets.configs import SkrlPpoConfig, TrainConfig
-
-# Far from the training seeds, so that the evaluation starts where no training episode did.
-EVALUATION_SEED_OFFSET = 1_000_000
 
 
 @dataclass(kw_only=True)
@@ -120,7 +117,10 @@ def run_training(
             run = None
             if is_first():
                 if checkpoint is None:
-                    create_run_folder(path, settings)
+                    create_run_folder(path, {**settings, "trained_on": measured_on(env)})
+                else:
+                    # What it says of the policy will not hold any more.
+                    (path / EVALUATION).unlink(missing_ok=True)
                 resume_at = None if checkpoint is None else trainer.timesteps
                 run = RunFolder(path, resume_at=resume_at, wandb=settings["wandb"])
                 print(f"run folder: {path}")
@@ -133,8 +133,10 @@ def run_training(
             if ended_by is not None:
                 print(f"interrupted; checkpoint: {path / NAME}; isaac-gymnasium resume {path}")
                 return 128 + ended_by
-            seed = agent.seed + EVALUATION_SEED_OFFSET
-            print(f"evaluation: {evaluate(env, trainer.policy(), seed=seed)}")
+            seed = evaluation_seed(agent.seed)
+            evaluation = evaluate(env, trainer.policy(), seed=seed)
+            evaluation.write(path / EVALUATION, env, seed=seed)
+            print(f"evaluation: {evaluation}")
     return 0
 
 

@@ -12,8 +12,7 @@ import tyro
 
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli._run_folder import find_run
+from isaac_gymnasium.cli._policy import find_policy, trained_policy
 from isaac_gymnasium.wrappers.flatten import flatten
 
 
@@ -24,7 +23,8 @@ class View:
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ID")] = ""
     """Environment ID, or MODULE:ID; a run brings its own."""
     policy: str | None = None
-    """Run whose policy chooses the actions: its folder, or an ID for the latest in runs/<ID>."""
+    """What chooses the actions: the folder of a run, a packed policy, or an environment ID: the
+    latest run in runs/<ID>, else the policy that comes with the package."""
     num_envs: int = 4
     """Environments side by side."""
     device: str = "auto"
@@ -71,17 +71,18 @@ class View:
         if self.policy is None:
             make = partial(self._make, self.task, self.engine or "auto", given)
             return stack.enter_context(closing(make({}))), None, make
-        folder = find_run(self.policy)
+        source = find_policy(self.policy)
+        print(f"policy: {source}")
         trained = stack.enter_context(
             trained_policy(
-                folder,
+                source,
                 num_envs=self.num_envs,
                 device=self.device,
                 engine=self.engine,
                 keywords=given,
             )
         )
-        config = trained.config
+        config = source.config
         engine = config["engine"] if self.engine is None else self.engine
         make = partial(self._make, config["task"], engine, {**config["env"], **given})
 

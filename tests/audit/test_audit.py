@@ -211,7 +211,7 @@ def test_the_command_prints_the_audit(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["IsaacCartpole-v0", "--policy", "clever"], "scripted, random, zero or the folder of a"),
+        (["IsaacCartpole-v0", "--policy", "clever"], "scripted, random, zero or a trained policy"),
         (["IsaacCartpole-v0", "--discount", "1"], "--discount must lie between 0 and 1, got 1.0"),
         (["IsaacCartpole-v0", "--num-envs", "0"], "--num-envs must be at least 1, got 0"),
         (["IsaacCartpoleSwingUp-v0", "--policy", "scripted"], "no script for IsaacCartpoleSwingUp"),

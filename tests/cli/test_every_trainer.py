@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from isaac_gymnasium.cli import _loop, main
-from isaac_gymnasium.cli._policy import trained_policy
+from isaac_gymnasium.cli._policy import find_policy, trained_policy
 from isaac_gymnasium.integrations.trainers import TRAINERS, load_trainer
+from isaac_gymnasium.policies import load_policy, pack_policy
 
 TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
 ON_POLICY = ["--rollouts", "10", "--mini-batches", "2"]
@@ -69,11 +70,14 @@ def test_the_whole_way(library, algorithm, monkeypatch, capsys):
     assert main(["evaluate", "run", "--episodes", "1", "--device", "cpu"]) == 0
     assert main(["export", "run", "--format", "torchscript"]) == 0
     observations = torch.randn(5, 3)
-    with trained_policy(Path("run"), num_envs=3, device="cpu") as trained:
+    with trained_policy(find_policy("run"), num_envs=3, device="cpu") as trained:
         actions = trained.policy(observations)
+        pack_policy(trained.policy, Path("packed.npz"), config)
     assert actions.shape == (5, 1)
     assert actions.abs().max() <= 1
     torch.testing.assert_close(torch.jit.load("run/policy.pt")(observations), actions)
+    packed = load_policy("packed.npz")(observations)
+    torch.testing.assert_close(packed, actions, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
@@ -85,7 +89,7 @@ def test_pixels_are_learned_from(capsys):
     # Random actions earn about 4.2, the best ones 8.4.
     returned = float(capsys.readouterr().out.split("return ")[-1].split()[0])
     assert returned > 8.0
-    with trained_policy(Path("run"), num_envs=5, device="cpu") as trained:
+    with trained_policy(find_policy("run"), num_envs=5, device="cpu") as trained:
         assert any(isinstance(layer, torch.nn.Conv2d) for layer in trained.policy.modules())
         observations, _ = trained.env.reset(seed=0)
         actions = trained.policy(observations)

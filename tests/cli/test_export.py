@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from torch import nn
 
 from isaac_gymnasium.cli import main
-from isaac_gymnasium.cli._policy import trained_policy
+from isaac_gymnasium.cli._policy import find_policy, trained_policy
 from isaac_gymnasium.integrations.trainer import Policy
 
 pytest.importorskip("skrl")
@@ -41,7 +41,7 @@ def trained(capsys):
     assert main(["train", "toy_env:Toy-v0", *words, "--run-dir", "run"]) == 0
     capsys.readouterr()
     observations = torch.randn(6, 3) * torch.tensor([[1.0], [3.0], [10.0], [1e3], [1e-3], [0.0]])
-    with trained_policy(Path("run"), num_envs=2, device="cpu") as trained:
+    with trained_policy(find_policy("run"), num_envs=2, device="cpu") as trained:
         return observations, trained.policy(observations)
 
 
