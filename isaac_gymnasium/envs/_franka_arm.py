@@ -16,6 +16,7 @@ from isaac_gymnasium.robots.franka import (
     PAD_OFFSET,
     TCP_OFFSET,
 )
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.transforms import quat_rotate
 
 if TYPE_CHECKING:
@@ -24,17 +25,8 @@ if TYPE_CHECKING:
 
 ControlMode = Literal["ee", "joint"]
 """Hand displacements by inverse kinematics (7 actions), or joint displacements (8)."""
-
-
-def check_control_mode(mode: str) -> None:
-    """Raises ValueError for a mode that there is not."""
-    if mode not in ("ee", "joint"):
-        raise ValueError(f"control_mode must be 'ee' or 'joint', got {mode!r}")
-
-
-def action_size(mode: ControlMode) -> int:
-    """Number of actions: six for the hand or seven for the joints, and one for the gripper."""
-    return 7 if mode == "ee" else 8
+IN_FRONT = Viewpoint(eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3))
+"""Shows the arm and what lies before it."""
 
 
 class FrankaArm:
@@ -114,7 +106,7 @@ class FrankaArm:
         rotation_scale: float,
         joint_scale: float,
     ) -> None:
-        """Moves arm and gripper by (N, `action_size(mode)`) actions in [-1, 1].
+        """Moves arm and gripper by (N, 7 or 8) actions in [-1, 1].
 
         Args:
             actions: Translation (3) and rotation (3) of the hand, or the joints (7); gripper (1).

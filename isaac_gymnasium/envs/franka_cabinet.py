@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._franka_arm import (
-    ControlMode,
-    FrankaArm,
-    action_size,
-    check_control_mode,
-)
+from isaac_gymnasium.envs._franka_task import FrankaTask
 from isaac_gymnasium.robots.drawer_cabinet import HANDLE, STROKE, drawer_cabinet
 from isaac_gymnasium.robots.franka import franka
-from isaac_gymnasium.scene.model import PhysicsSettings
 from isaac_gymnasium.scene.viewpoint import Viewpoint
-from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_rotate
 
 if TYPE_CHECKING:
@@ -38,7 +29,7 @@ cost contacts at every step."""
 
 
 @dataclass(kw_only=True)
-class FrankaCabinet(Task):
+class FrankaCabinet(FrankaTask):
     """Open the drawer of a cabinet with a Franka arm.
 
     ## Description
@@ -102,7 +93,7 @@ class FrankaCabinet(Task):
     """
 
     num_observations: ClassVar[int] = 23
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+    viewpoint: ClassVar[Viewpoint | None] = Viewpoint(
         eye=(-0.75, -1.7, 1.25), target=(0.45, 0.0, 0.4), cell=(1.8, 1.4)
     )
 
@@ -110,34 +101,20 @@ class FrankaCabinet(Task):
     episode_length_s: float = 8.0
     decimation: int = 6
 
-    control_mode: ControlMode = "ee"
     reward: Literal["staged", "isaacgymenvs"] = "staged"
     success_opening: float = 0.39
     arm_noise: float = 0.125
-    position_scale: float = 0.1
-    rotation_scale: float = 0.5
-    joint_scale: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_control_mode(self.control_mode)
         if self.reward not in ("staged", "isaacgymenvs"):
             raise ValueError(f"reward must be 'staged' or 'isaacgymenvs', got {self.reward!r}")
-        self.require(
-            positive=("success_opening",),
-            non_negative=("arm_noise", "position_scale", "rotation_scale", "joint_scale"),
-        )
+        self.require(positive=("success_opening",))
         if self.success_opening >= STROKE:
             raise ValueError(
                 f"success_opening must be below {STROKE}, where the drawer stops, got "
                 f"{self.success_opening}"
             )
-
-    def action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
-
-    def physics_settings(self) -> PhysicsSettings:
-        return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
 
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
@@ -145,28 +122,14 @@ class FrankaCabinet(Task):
         scene.add_robot("Cabinet", drawer_cabinet(), position=(CABINET_X, 0.0, CABINET_Z))
 
     def post_reset(self) -> None:
-        self.arm = FrankaArm(self)
-        self.robot = self.arm.robot
+        super().post_reset()
         self.cabinet = self.engine.articulation("Cabinet")
         (self.drawer,) = self.cabinet.dof_index(["drawer_top"])
-        self.actions = torch.zeros(
-            self.num_envs, action_size(self.control_mode), device=self.device
-        )
         closed = (CABINET_X + HANDLE[0], HANDLE[1], CABINET_Z + HANDLE[2])
         self.closed_handle = torch.tensor(closed, device=self.device)
         self.pull = torch.tensor((-1.0, 0.0, 0.0), device=self.device)
         self.axes = torch.eye(3, device=self.device)
         self.no_drawers = torch.zeros(self.num_envs, 2, device=self.device)
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.actions.copy_(actions)
-        self.arm.act(
-            actions,
-            self.control_mode,
-            position_scale=self.position_scale,
-            rotation_scale=self.rotation_scale,
-            joint_scale=self.joint_scale,
-        )
 
     def opening(self) -> Tensor:
         """(N,) how far the drawer is open, m."""

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._franka_arm import (
-    ControlMode,
-    FrankaArm,
-    action_size,
-    check_control_mode,
-)
+from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
-from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
-from isaac_gymnasium.scene.viewpoint import Viewpoint
-from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
@@ -29,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class FrankaCube(Task):
+class FrankaCube(FrankaTask):
     """Pick up a cube with a Franka arm and hold it at a height.
 
     ## Description
@@ -84,34 +74,19 @@ class FrankaCube(Task):
     """
 
     num_observations: ClassVar[int] = 28
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
-        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
-    )
     cube_place: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
-    control_mode: ControlMode = "ee"
     cube_size: float = 0.05
     cube_density: float = 400.0
     cube_noise: float = 0.1
-    arm_noise: float = 0.05
     goal_height: float = 0.2
     goal_tolerance: float = 0.03
-    position_scale: float = 0.1
-    rotation_scale: float = 0.5
-    joint_scale: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_control_mode(self.control_mode)
         self.require(
             positive=("cube_size", "cube_density", "goal_height", "goal_tolerance"),
-            non_negative=(
-                "cube_noise",
-                "arm_noise",
-                "position_scale",
-                "rotation_scale",
-                "joint_scale",
-            ),
+            non_negative=("cube_noise",),
         )
         if self.cube_size > 0.3:
             raise ValueError(
@@ -119,45 +94,22 @@ class FrankaCube(Task):
                 f"{self.cube_size}"
             )
 
-    def action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
-
-    def physics_settings(self) -> PhysicsSettings:
-        return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
-
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
         scene.add_robot("Robot", franka())
-        scene.add_rigid_body(
+        self.add_cube(
+            scene,
             "Cube",
-            box(
-                (self.cube_size,) * 3,
-                color=(0.9, 0.1, 0.1),
-                material=Material(static_friction=0.8, dynamic_friction=0.8),
-                contact_offset=0.004,
-            ),
+            self.cube_size,
+            place=self.cube_place,
             density=self.cube_density,
-            position=(*self.cube_place, self.cube_size / 2),
-            position_iterations=12,
+            color=(0.9, 0.1, 0.1),
         )
 
     def post_reset(self) -> None:
-        self.arm = FrankaArm(self)
-        self.robot, self.hand = self.arm.robot, self.arm.hand
+        super().post_reset()
+        self.hand = self.arm.hand
         self.cube = self.engine.rigid_body("Cube")
-        self.actions = torch.zeros(
-            self.num_envs, action_size(self.control_mode), device=self.device
-        )
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.actions.copy_(actions)
-        self.arm.act(
-            actions,
-            self.control_mode,
-            position_scale=self.position_scale,
-            rotation_scale=self.rotation_scale,
-            joint_scale=self.joint_scale,
-        )
 
     def fingertip_position(self) -> Tensor:
         """(N, 3) point between the fingertips, environment frame, m."""
@@ -165,7 +117,7 @@ class FrankaCube(Task):
 
     def cube_position(self) -> Tensor:
         """(N, 3) centre of the cube, environment frame, m."""
-        return self.cube.pose[:, :3] - self.engine.env_origins
+        return self.position_of(self.cube)
 
     def get_observations(self) -> Tensor:
         cube = self.cube_position()
@@ -199,11 +151,7 @@ class FrankaCube(Task):
         }
 
     def get_terminations(self) -> Tensor:
-        cube = self.cube_position()
-        away = torch.maximum(
-            (cube[:, 0] - self.cube_place[0]).abs(), (cube[:, 1] - self.cube_place[1]).abs()
-        )
-        return away > 0.5
+        return off_place(self.cube_position(), self.cube_place) > 0.5
 
     def get_extras(self) -> dict[str, Tensor]:
         return {"success": self._progress()[2]}

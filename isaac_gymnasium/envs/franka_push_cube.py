@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._franka_arm import (
-    ControlMode,
-    FrankaArm,
-    action_size,
-    check_control_mode,
-)
+from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
-from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
-from isaac_gymnasium.scene.viewpoint import Viewpoint
-from isaac_gymnasium.task import Task
+from isaac_gymnasium.scene.model import Material
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -27,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class FrankaPushCube(Task):
+class FrankaPushCube(FrankaTask):
     """Push a cube into a disc with a Franka arm.
 
     ## Description
@@ -81,82 +72,48 @@ class FrankaPushCube(Task):
     """
 
     num_observations: ClassVar[int] = 31
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
-        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
-    )
     cube_place: ClassVar[tuple[float, float]] = (0.45, 0.0)
 
     episode_length_s: float = 2.5
     decimation: int = 6
 
-    control_mode: ControlMode = "ee"
     cube_size: float = 0.04
     cube_density: float = 1000.0
     cube_noise: float = 0.1
     arm_noise: float = 0.02
     push_distance: float = 0.2
     goal_radius: float = 0.1
-    position_scale: float = 0.1
-    rotation_scale: float = 0.5
-    joint_scale: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_control_mode(self.control_mode)
         self.require(
             positive=("cube_size", "cube_density", "goal_radius"),
-            non_negative=(
-                "cube_noise",
-                "arm_noise",
-                "push_distance",
-                "position_scale",
-                "rotation_scale",
-                "joint_scale",
-            ),
+            non_negative=("cube_noise", "push_distance"),
         )
-
-    def action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
-
-    def physics_settings(self) -> PhysicsSettings:
-        return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
 
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
         scene.add_robot("Robot", franka())
-        scene.add_rigid_body(
+        self.add_cube(
+            scene,
             "Cube",
-            box(
-                (self.cube_size,) * 3,
-                color=(0.05, 0.16, 0.63),
-                material=Material(static_friction=0.3, dynamic_friction=0.3, combine="min"),
-                contact_offset=0.004,
-            ),
+            self.cube_size,
+            place=self.cube_place,
             density=self.cube_density,
-            position=(*self.cube_place, self.cube_size / 2),
-            position_iterations=12,
+            color=(0.05, 0.16, 0.63),
+            material=Material(static_friction=0.3, dynamic_friction=0.3, combine="min"),
         )
 
     def post_reset(self) -> None:
-        self.arm = FrankaArm(self)
-        self.robot = self.arm.robot
+        super().post_reset()
         self.cube = self.engine.rigid_body("Cube")
         self.goal = torch.zeros(self.num_envs, 3, device=self.device)
         behind = (-self.cube_size / 2 - 0.005, 0.0, 0.0)
         self.behind = torch.tensor(behind, device=self.device)
 
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.arm.act(
-            actions,
-            self.control_mode,
-            position_scale=self.position_scale,
-            rotation_scale=self.rotation_scale,
-            joint_scale=self.joint_scale,
-        )
-
     def cube_position(self) -> Tensor:
         """(N, 3) centre of the cube, environment frame, m."""
-        return self.cube.pose[:, :3] - self.engine.env_origins
+        return self.position_of(self.cube)
 
     def get_observations(self) -> Tensor:
         cube = self.cube_position()
@@ -191,11 +148,7 @@ class FrankaPushCube(Task):
         }
 
     def get_terminations(self) -> Tensor:
-        cube = self.cube_position()
-        away = torch.maximum(
-            (cube[:, 0] - self.cube_place[0]).abs(), (cube[:, 1] - self.cube_place[1]).abs()
-        )
-        return away > 0.6
+        return off_place(self.cube_position(), self.cube_place) > 0.6
 
     def get_extras(self) -> dict[str, Tensor]:
         return {"success": self._success()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._franka_arm import FrankaArm
+from isaac_gymnasium.envs._franka_arm import IN_FRONT, FrankaArm
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, Shape, box
 from isaac_gymnasium.scene.viewpoint import Viewpoint
@@ -100,9 +100,7 @@ class FrankaPushT(Task):
 
     num_actions: ClassVar[int] = 2
     num_observations: ClassVar[int] = 28
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
-        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
-    )
+    viewpoint: ClassVar[Viewpoint | None] = IN_FRONT
 
     decimation: int = 6
     block_mass: float = 0.8

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.controllers import operational_space_torque, pose_acceleration
-from isaac_gymnasium.envs._franka_arm import FrankaArm
+from isaac_gymnasium.envs._franka_arm import IN_FRONT, FrankaArm
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
@@ -85,9 +85,7 @@ class FrankaReach(Task):
     * v0: initial version
     """
 
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
-        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
-    )
+    viewpoint: ClassVar[Viewpoint | None] = IN_FRONT
     env_spacing: float = 2.5
     episode_length_s: float = 12.0
     dt: float = 1.0 / 60.0

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.envs._franka_arm import (
-    ControlMode,
-    FrankaArm,
-    action_size,
-    check_control_mode,
-)
+from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import FINGER_STROKE, franka
-from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
-from isaac_gymnasium.scene.viewpoint import Viewpoint
-from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
@@ -32,7 +22,7 @@ HELD = 0.05
 
 
 @dataclass(kw_only=True)
-class FrankaStackCube(Task):
+class FrankaStackCube(FrankaTask):
     """Put a cube on a larger one with a Franka arm.
 
     ## Description
@@ -102,50 +92,29 @@ class FrankaStackCube(Task):
     """
 
     num_observations: ClassVar[int] = 38
-    viewpoint: ClassVar[Viewpoint] = Viewpoint(
-        eye=(1.55, -1.25, 0.95), target=(0.28, 0.0, 0.32), cell=(1.3, 1.3)
-    )
     middle: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
     episode_length_s: float = 5.0
 
-    control_mode: ControlMode = "ee"
     reward: Literal["staged", "isaacgymenvs"] = "staged"
     cube_size: float = 0.05
     base_size: float = 0.07
     cube_density: float = 400.0
     cube_noise: float = 0.05
-    arm_noise: float = 0.05
-    position_scale: float = 0.1
-    rotation_scale: float = 0.5
-    joint_scale: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_control_mode(self.control_mode)
         if self.reward not in ("staged", "isaacgymenvs"):
             raise ValueError(f"reward must be 'staged' or 'isaacgymenvs', got {self.reward!r}")
         self.require(
             positive=("cube_size", "base_size", "cube_density"),
-            non_negative=(
-                "cube_noise",
-                "arm_noise",
-                "position_scale",
-                "rotation_scale",
-                "joint_scale",
-            ),
+            non_negative=("cube_noise",),
         )
         if self.cube_size >= 2.0 * FINGER_STROKE:
             raise ValueError(
                 f"cube_size must be below {2.0 * FINGER_STROKE}, or the hand cannot grip the cube, "
                 f"got {self.cube_size}"
             )
-
-    def action_space(self) -> gym.Space[Any]:
-        return gym.spaces.Box(-1.0, 1.0, (action_size(self.control_mode),), np.float32)
-
-    def physics_settings(self) -> PhysicsSettings:
-        return PhysicsSettings(bounce_threshold=0.2, friction_correlation_distance=0.00625)
 
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
@@ -155,47 +124,23 @@ class FrankaStackCube(Task):
             ("Base", self.base_size, (0.1, 0.6, 0.2)),
         )
         for k, (name, size, color) in enumerate(cubes):
-            scene.add_rigid_body(
-                name,
-                box(
-                    (size,) * 3,
-                    color=color,
-                    material=Material(static_friction=0.8, dynamic_friction=0.8),
-                    contact_offset=0.004,
-                ),
-                density=self.cube_density,
-                position=(self.middle[0], self.middle[1] + 0.15 * k, size / 2),
-                position_iterations=12,
-            )
+            place = (self.middle[0], self.middle[1] + 0.15 * k)
+            self.add_cube(scene, name, size, place=place, density=self.cube_density, color=color)
 
     def post_reset(self) -> None:
-        self.arm = FrankaArm(self)
-        self.robot = self.arm.robot
+        super().post_reset()
         self.cube = self.engine.rigid_body("Cube")
         self.base = self.engine.rigid_body("Base")
-        self.actions = torch.zeros(
-            self.num_envs, action_size(self.control_mode), device=self.device
-        )
         above = (0.0, 0.0, (self.cube_size + self.base_size) / 2)
         self.above = torch.tensor(above, device=self.device)
 
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.actions.copy_(actions)
-        self.arm.act(
-            actions,
-            self.control_mode,
-            position_scale=self.position_scale,
-            rotation_scale=self.rotation_scale,
-            joint_scale=self.joint_scale,
-        )
-
     def cube_position(self) -> Tensor:
         """(N, 3) centre of the red cube, environment frame, m."""
-        return self.cube.pose[:, :3] - self.engine.env_origins
+        return self.position_of(self.cube)
 
     def base_position(self) -> Tensor:
         """(N, 3) centre of the green cube, environment frame, m."""
-        return self.base.pose[:, :3] - self.engine.env_origins
+        return self.position_of(self.base)
 
     def get_observations(self) -> Tensor:
         cube, base = self.cube_position(), self.base_position()
@@ -270,11 +215,8 @@ class FrankaStackCube(Task):
         }
 
     def get_terminations(self) -> Tensor:
-        middle = torch.stack((self.cube_position(), self.base_position()), dim=1)
-        away = torch.maximum(
-            (middle[..., 0] - self.middle[0]).abs(), (middle[..., 1] - self.middle[1]).abs()
-        )
-        left = (away > 0.6).any(dim=-1)
+        cubes = torch.stack((self.cube_position(), self.base_position()), dim=1)
+        left = (off_place(cubes, self.middle) > 0.6).any(dim=-1)
         return left | self._stacked_as_in_isaacgymenvs() if self.reward != "staged" else left
 
     def get_extras(self) -> dict[str, Tensor]:
