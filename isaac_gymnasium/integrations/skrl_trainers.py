@@ -35,7 +35,8 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
         """Trains; see `Trainer.learn`."""
         agent, env, config = self.agent, self._env, self.config
         agent.enable_training_mode(True)
-        observations, _ = env.reset(seed=self.environment_seed)
+        options = {"stagger": True} if config.stagger else None
+        observations, _ = env.reset(seed=self.environment_seed, options=options)
         states = env.state()
         done_by_a_step = env.num_envs * process_count()
         total = -(-config.timesteps // done_by_a_step)

@@ -173,6 +173,8 @@ class SkrlPpoConfig(AdaptivePpoConfig):
 
     shared_network: bool = False
     """Whether policy and value share their hidden layers."""
+    stagger: bool = False
+    """Whether first episodes start at random lengths, so that not all end in the same update."""
     max_learning_rate: float = 1e-2
     """Most that an adaptive learning rate may become."""
     observation_epsilon: float = 1e-8

@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+import gymnasium as gym
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -13,6 +14,7 @@ pytest.importorskip("skrl")
 from skrl.agents.torch.ppo import PPO as StockPPO
 from skrl.trainers.torch import SequentialTrainer
 
+import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper, TrueSuccessorMixin
@@ -355,3 +357,17 @@ def test_missing_skrl_is_one_clear_message(monkeypatch):
 def test_ppo_is_true_successor_agent():
     assert issubclass(PPO, TrueSuccessorMixin)
     assert issubclass(PPO, StockPPO)
+
+
+@pytest.mark.parametrize("stagger", [False, True])
+def test_first_episodes_may_start_at_random_lengths(stagger):
+    pytest.importorskip("ovphysx")
+    config = SkrlPpoConfig(
+        num_envs=64, timesteps=128, rollouts=2, hidden_sizes=(8,), stagger=stagger
+    )
+    env = gym.make_vec("IsaacCartpole-v0", num_envs=64, device="cpu")
+    try:
+        SkrlPpo(env, config).learn(lambda metrics: True)
+        assert (int(env.unwrapped.episode_length.max()) > 2) == stagger
+    finally:
+        env.close()
