@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.tree import copy_all
+
 Result = TypeVar("Result")
 
 _WARM_UP_CALLS = 3
@@ -59,9 +61,7 @@ class Graph(Generic[Result]):
             if self._calls > _WARM_UP_CALLS:
                 return self._record(inputs)
             return self._warm_up(inputs)
-        for kept, given in zip(self._inputs, inputs, strict=True):
-            if kept is not None and given is not None:
-                kept.copy_(given)
+        copy_all(_tensors(self._inputs), _tensors(inputs))
         self._graph.replay()
         return self._result
 
@@ -83,6 +83,10 @@ class Graph(Generic[Result]):
         self._graph = graph
         graph.replay()
         return self._result
+
+
+def _tensors(inputs: tuple[Tensor | None, ...]) -> list[Tensor]:
+    return [given for given in inputs if given is not None]
 
 
 def _kinds(inputs: tuple[Tensor | None, ...]) -> list[Any]:

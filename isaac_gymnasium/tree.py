@@ -65,7 +65,20 @@ def over_rows(mask: Tensor, values: Tensor) -> Tensor:
 
 def copy_tree(target: Any, source: Any) -> None:
     """Copies a tree of tensors into another in place."""
-    tree_map(lambda t, s: t.copy_(s), target, source)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    tree_map(lambda t, s: pairs.append((t, s)), target, source)
+    copy_all(*zip(*pairs, strict=True))
+
+
+def copy_all(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
+    """Copies tensors into others in place; on CUDA in one launch for all of one dtype."""
+    groups: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}
+    for target, source in zip(targets, sources, strict=True):
+        into, of = groups.setdefault((target.dtype, source.dtype), ([], []))
+        into.append(target)
+        of.append(source)
+    for into, of in groups.values():
+        torch._foreach_copy_(into, of)
 
 
 def map_space(function: Callable[[gym.Space[Any]], Any], space: gym.Space[Any]) -> Any:

@@ -9,6 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.trainer import process_count
 from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
@@ -17,7 +18,9 @@ from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
 class RecordTraining(TorchWrapper, RecordConstructorArgs):
     """Sums up episodes, reward terms and steps; goes back to a saved state in its next reset.
 
-    Everything is summed on the device and fetched at once. To be used with same-step autoreset.
+    Everything is summed on the device and fetched at once; on CUDA a step of it is one launch. The
+    episodes that a staggered reset begins, which are cut at random lengths, are left out. To be
+    used with same-step autoreset.
 
     Args:
         env: The environment.
@@ -28,16 +31,21 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         with plain_tensors():
             self._return = torch.zeros(self.num_envs, device=self._device)
             self._length = torch.zeros_like(self._return)
+            self._whole = torch.ones_like(self._all)
         self._saved: dict[str, Tensor] | None = None
         self._seed_shift = 0
-        self._clear()
+        self._graph = Graph(self._count_now, self._device)
+        self._name([], [])
 
-    def _clear(self) -> None:
-        self._steps = 0
+    def _name(self, of_episodes: list[str], of_steps: list[str]) -> None:
+        """Begins to sum what has these names."""
+        self._names = of_episodes, of_steps
         with plain_tensors():
-            self._episodes = torch.zeros((), device=self._device)
-        self._episode_sums: dict[str, Tensor] = {}
-        self._step_sums: dict[str, Tensor] = {}
+            # In front of each, the number of episodes and of steps.
+            self._episode_sums, self._step_sums = (
+                torch.zeros(1 + len(names), device=self._device) for names in self._names
+            )
+        self._graph.forget()
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes back to a state from `get_state` in the next reset, in place of new episodes."""
@@ -61,26 +69,41 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         with plain_tensors():
             self._return.masked_fill_(mask, 0.0)
             self._length.masked_fill_(mask, 0.0)
+            self._whole.masked_fill_(mask, not (options or {}).get("stagger"))
         return result
 
     def step(self, actions: Any) -> Step:
         """Steps all environments and counts what happened."""
         result: Step = self.env.step(actions)
         _, rewards, terminated, truncated, info = result
+        episode, log = info["final_info"], info.get("log", {})
+        names = [f"episode/{name}" for name in (*episode, "return", "length")], list(log)
+        if names != self._names:
+            self._name(*names)
         with plain_tensors():
-            self._count(rewards, terminated | truncated, info)
+            terms = torch.stack(list(log.values())) if log else None
+            self._graph(rewards, terminated, truncated, terms, *episode.values())
         return result
 
-    def _count(self, rewards: Tensor, ended: Tensor, info: dict[str, Any]) -> None:
+    def _count_now(
+        self,
+        rewards: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+        terms: Tensor | None,
+        *extras: Tensor,
+    ) -> None:
         self._return.add_(rewards)
         self._length.add_(1.0)
-        self._steps += 1
-        self._episodes.add_(ended.sum())
-        episode = {**info["final_info"], "return": self._return, "length": self._length}
-        for name, values in episode.items():
-            _add(self._episode_sums, f"episode/{name}", (values * ended).sum())
-        for name, value in info.get("log", {}).items():
-            _add(self._step_sums, name, value)
+        ended = terminated | truncated
+        counted = ended & self._whole
+        rows = torch.stack([*(value.float() for value in extras), self._return, self._length])
+        self._episode_sums[0].add_(counted.sum())
+        self._episode_sums[1:].add_((rows * counted).sum(1))
+        self._step_sums[0].add_(1.0)
+        if terms is not None:
+            self._step_sums[1:].add_(terms)
+        self._whole.logical_or_(ended)
         self._return.masked_fill_(ended, 0.0)
         self._length.masked_fill_(ended, 0.0)
 
@@ -89,22 +112,15 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
 
         Over all processes where there are several; each of them calls it then.
         """
-        steps = torch.full_like(self._episodes, self._steps)
-        sums = [self._episodes, steps, *self._episode_sums.values(), *self._step_sums.values()]
-        names = [*self._episode_sums, *self._step_sums]
-        total = torch.stack([value.float() for value in sums])
+        total = torch.cat([self._episode_sums, self._step_sums])
         if process_count() > 1:
             torch.distributed.all_reduce(total)
-        counts = [total[0]] * len(self._episode_sums) + [total[1]] * len(self._step_sums)
-        self._clear()
-        if not names:
-            return {}
-        means: list[float] = (total[2:] / torch.stack(counts)).tolist()
-        return dict(zip(names, means, strict=True))
+        of_episodes, of_steps = self._names
+        episodes, steps = total.split([1 + len(of_episodes), 1 + len(of_steps)])
+        means: list[float] = torch.cat([part[1:] / part[0] for part in (episodes, steps)]).tolist()
+        self._episode_sums.zero_()
+        self._step_sums.zero_()
+        return dict(zip([*of_episodes, *of_steps], means, strict=True))
 
     def _rows(self) -> dict[str, Tensor]:
-        return {"return": self._return, "length": self._length}
-
-
-def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
-    sums[name] = sums[name] + value if name in sums else value
+        return {"return": self._return, "length": self._length, "whole": self._whole}

@@ -81,13 +81,16 @@ class TorchRolloutBuffer(RolloutBuffer):
             value: (N, 1) or (N,).
             log_prob: (N,).
         """
-        at, tensors = self.pos, self.tensors
-        copy_tree(tree_map(lambda leaf: leaf[at], tensors["observations"]), obs)
-        tensors["actions"][at] = action.reshape(self.n_envs, self.action_dim)
-        tensors["rewards"][at] = reward
-        tensors["episode_starts"][at] = episode_start
-        tensors["values"][at] = value.flatten()
-        tensors["log_probs"][at] = log_prob.flatten()
+        step = {
+            "observations": obs,
+            "actions": action.reshape(self.n_envs, self.action_dim),
+            "rewards": reward,
+            "episode_starts": episode_start,
+            "values": value.flatten(),
+            "log_probs": log_prob.flatten(),
+        }
+        kept = {name: self.tensors[name] for name in step}
+        copy_tree(tree_map(lambda leaf: leaf[self.pos], kept), step)
         self.pos += 1
         self.full = self.pos == self.buffer_size
 

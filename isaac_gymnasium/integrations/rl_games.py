@@ -27,6 +27,7 @@ try:
     from rl_games.common import env_configurations, vecenv
     from rl_games.common.algo_observer import IsaacAlgoObserver
     from rl_games.common.ivecenv import IVecEnv
+    from rl_games.common.schedulers import AdaptiveScheduler
     from rl_games.torch_runner import Runner as _Runner
 except ImportError as error:
     raise ImportError(
@@ -70,6 +71,7 @@ class RlGamesVecEnv(IVecEnv):
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise ValueError(f"rl_games needs actions in a Box of shape (A,), got {space}")
         self._seed = seed
+        self._options: dict[str, Any] | None = None
 
     def reset(self) -> Any:
         """Starts new episodes in all environments.
@@ -77,8 +79,8 @@ class RlGamesVecEnv(IVecEnv):
         Returns:
             Observations (N, O) or a dict of them; with a privileged state (N, S) in a dict beside.
         """
-        obs, _ = self.env.reset(seed=self._seed)
-        self._seed = None
+        obs, _ = self.env.reset(seed=self._seed, options=self._options)
+        self._seed = self._options = None
         return self._with_state(obs, self._state())
 
     def step(self, actions: Tensor) -> tuple[Any, Tensor, Tensor, dict[str, Any]]:
@@ -116,6 +118,10 @@ class RlGamesVecEnv(IVecEnv):
     def seed(self, seed: int | list[int | None] | None) -> None:
         """Sets the seed of the next reset."""
         self._seed = seed
+
+    def set_options(self, options: dict[str, Any] | None) -> None:
+        """Sets the options of the next reset."""
+        self._options = options
 
     def close(self) -> None:
         """Closes the environment."""
@@ -160,11 +166,15 @@ def register(
 class A2CAgent(_A2CAgent):
     """rl_games' PPO, with the value of the true last observation where the time limit ended it.
 
-    It also takes up the learning rate that a checkpoint was saved with.
+    It also takes up the learning rate that a checkpoint was saved with, and keeps an adaptive one
+    between `min_lr` and `max_lr` of its configuration, where they are there.
     """
 
     def __init__(self, base_name: str, params: dict[str, Any]) -> None:
         super().__init__(base_name, params)
+        if isinstance(self.scheduler, AdaptiveScheduler):
+            self.scheduler.min_lr = self.config.get("min_lr", self.scheduler.min_lr)
+            self.scheduler.max_lr = self.config.get("max_lr", self.scheduler.max_lr)
         self._shape_rewards: Callable[[Tensor], Tensor] = self.config["reward_shaper"]
         self.rewards_shaper = self._shape_and_bootstrap
 
@@ -270,6 +280,8 @@ def agent_config(
         "lr_schedule": "adaptive" if config.kl_threshold > 0 else "constant",
         "schedule_type": "legacy",
         "kl_threshold": config.kl_threshold,
+        "min_lr": config.min_learning_rate,
+        "max_lr": config.max_learning_rate,
         "gamma": config.discount,
         "tau": config.gae_lambda,
         "ppo": True,

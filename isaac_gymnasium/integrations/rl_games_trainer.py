@@ -56,6 +56,7 @@ class RlGamesPpo(Trainer[AdaptivePpoConfig]):
         agent, config = self.agent, self.config
         agent.init_tensors()
         self._env.seed(self.environment_seed)
+        self._env.set_options(self.reset_options)
         agent.obs = agent.env_reset()
         go_on = True
         while go_on and self.timesteps < config.timesteps:

@@ -10,6 +10,8 @@ the last action, since it never sees the one after it. `PPO` here adds the value
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -78,13 +80,22 @@ class RslRlVecEnv(VecEnv):
         self._observations: TensorDict | None = None
         self._name_groups(self.env.single_observation_space, self.env.state_space)
 
-    def reset(self, *, seed: int | list[int | None] | None = None) -> TensorDict:
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> TensorDict:
         """Starts new episodes in all environments.
+
+        Args:
+            seed: As the environment's `reset` takes it.
+            options: As the environment's `reset` takes them.
 
         Returns:
             The observation groups; see `get_observations`.
         """
-        obs, _ = self.env.reset(seed=seed)
+        obs, _ = self.env.reset(seed=seed, options=options)
         return self._observe(obs)
 
     def get_observations(self) -> TensorDict:
@@ -171,7 +182,29 @@ class PPO(_RslRlPPO):
 
     Name it in a runner's configuration as `algorithm.class_name`, itself or as
     `"isaac_gymnasium.integrations.rsl_rl:PPO"`.
+
+    Args:
+        *args: As for rsl_rl's PPO.
+        learning_rate_bounds: What the adaptive learning rate stays within; rsl_rl has bounds of its
+            own, 1e-5 and 1e-2, that these cannot widen.
+        **kwargs: As for rsl_rl's PPO.
     """
+
+    def __init__(
+        self, *args: Any, learning_rate_bounds: Sequence[float] = (0.0, math.inf), **kwargs: Any
+    ) -> None:
+        self._bounds = tuple(learning_rate_bounds)
+        super().__init__(*args, **kwargs)
+
+    @property
+    def learning_rate(self) -> float:
+        """The present learning rate, within its bounds; those of rsl_rl are fixed numbers."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        least, largest = self._bounds
+        self._learning_rate = min(max(rate, least), largest)
 
     def process_env_step(
         self, obs: TensorDict, rewards: Tensor, dones: Tensor, extras: dict[str, Any]
@@ -212,6 +245,7 @@ def runner_config(config: AdaptivePpoConfig, *, asymmetric: bool = False) -> dic
         "obs_normalization": True,
     }
     adaptive = config.kl_threshold > 0
+    bounds = [config.min_learning_rate, config.max_learning_rate]
     return {
         "seed": config.seed,
         "num_steps_per_env": config.rollouts,
@@ -238,6 +272,7 @@ def runner_config(config: AdaptivePpoConfig, *, asymmetric: bool = False) -> dic
             "learning_rate": config.learning_rate,
             "schedule": "adaptive" if adaptive else "fixed",
             "desired_kl": config.kl_threshold if adaptive else None,
+            **({"learning_rate_bounds": bounds} if adaptive else {}),
             "max_grad_norm": config.grad_norm_clip or float("inf"),
             "use_clipped_value_loss": config.value_clip > 0,
         },

@@ -46,7 +46,7 @@ class RslRlPpo(Trainer[AdaptivePpoConfig]):
         algorithm.train_mode()
         if algorithm.is_multi_gpu:
             algorithm.broadcast_parameters()
-        observations = env.reset(seed=self.environment_seed)
+        observations = env.reset(seed=self.environment_seed, options=self.reset_options)
         done_by_a_step = env.num_envs * process_count()
         go_on = True
         while go_on and self.timesteps < config.timesteps:

@@ -114,7 +114,7 @@ class TorchPPO(PPO):
         for state in parameters.values():
             for group in state.get("param_groups", ()):
                 if isinstance(group["lr"], Tensor):
-                    group |= {"lr": float(group["lr"]), "capturable": False}
+                    group |= {"lr": float(group["lr"]), "capturable": False, "fused": None}
         return parameters
 
     def set_parameters(self, *args: Any, **kwargs: Any) -> None:
@@ -256,6 +256,7 @@ class TorchPPO(PPO):
             if group["lr"] is not rate and not group["capturable"]:
                 self._forget()
             group["lr"], group["capturable"] = rate, True
+            group["fused"] = not group["foreach"]  # one launch
             for parameter in group["params"]:
                 state = optimizer.state.get(parameter, {})
                 if "step" in state:

@@ -48,7 +48,8 @@ class _Sb3Trainer(Trainer[ConfigT]):
         """Trains; see `Trainer.learn`."""
         model = self.model
         model.set_logger(Logger(None, []))
-        model.env.seed(self.environment_seed)
+        model.env.unwrapped.seed(self.environment_seed)
+        model.env.unwrapped.set_options(self.reset_options)
         model.num_timesteps, model._last_obs = self.timesteps, None
         model.action_space.seed(self.environment_seed)
         remaining = self.config.timesteps - self.timesteps

@@ -15,6 +15,7 @@ import torch
 from skrl import config as skrl_config
 from skrl.agents.torch.ppo import PPO as SkrlPPO
 from skrl.agents.torch.ppo.ppo import compute_gae
+from skrl.memories.torch import RandomMemory
 from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import Tensor, nn
@@ -22,8 +23,9 @@ from torch.nn import functional
 
 from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.trainer import process_count
+from isaac_gymnasium.tree import copy_all
 
-__all__ = ["GraphedPPO", "Scaler"]
+__all__ = ["GraphedPPO", "RolloutMemory", "Scaler"]
 
 _LOSSES = ("Policy loss", "Value loss", "Entropy loss")
 
@@ -43,6 +45,18 @@ class Scaler(RunningStandardScaler):
         for name, buffer in kept.items():
             buffer.copy_(getattr(self, name))
             setattr(self, name, buffer)
+
+
+class RolloutMemory(RandomMemory):
+    """skrl's random memory, keeping a step of all environments in few launches."""
+
+    def add_samples(self, **tensors: Tensor | None) -> None:
+        """Keeps a step: tensors (N, ...) by name; skrl's own takes other shapes too."""
+        given = {name: t for name, t in tensors.items() if t is not None and name in self.tensors}
+        copy_all((self.tensors[name][self.memory_index] for name in given), given.values())
+        self.memory_index += 1
+        if self.memory_index == self.memory_size:
+            self.memory_index, self.filled = 0, True
 
 
 def _of_all_processes(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,6 +98,7 @@ class GraphedPPO(SkrlPPO):
             self._parameters(),
             lr=torch.tensor(self.cfg.learning_rate[0], device=self._device),
             capturable=self._device.type == "cuda",
+            fused=self._device.type == "cuda" or None,
         )
         self.checkpoint_modules["optimizer"] = self.optimizer
         schedule = self.cfg.learning_rate_scheduler[0]
@@ -313,14 +328,15 @@ class _Adam(torch.optim.Adam):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over moments, counts and the learning rate."""
-        own = [(group["lr"], group["capturable"]) for group in self.param_groups]
+        kept = ("lr", "capturable", "fused")
+        own = [{name: group[name] for name in kept} for group in self.param_groups]
         super().load_state_dict(state_dict)
-        for group, (rate, capturable) in zip(self.param_groups, own, strict=True):
+        for group, before in zip(self.param_groups, own, strict=True):
             with torch.no_grad():
-                rate.copy_(torch.as_tensor(group["lr"]))
-            group["lr"], group["capturable"] = rate, capturable
+                before["lr"].copy_(torch.as_tensor(group["lr"]))
+            group.update(before)
             for parameter in group["params"]:
                 counted = self.state.get(parameter, {}).get("step")
                 if counted is not None:
-                    device = parameter.device if capturable else torch.device("cpu")
+                    device = parameter.device if group["capturable"] else torch.device("cpu")
                     self.state[parameter]["step"] = counted.to(device)

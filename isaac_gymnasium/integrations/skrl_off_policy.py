@@ -10,14 +10,13 @@ from skrl.agents.torch.sac import SAC as SkrlSAC
 from skrl.agents.torch.sac import SAC_CFG
 from skrl.agents.torch.td3 import TD3 as SkrlTD3
 from skrl.agents.torch.td3 import TD3_CFG
-from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, Model
 from skrl.resources.noises.torch import Noise
 from torch import Tensor, nn
 from torch.nn import functional
 
 from isaac_gymnasium.integrations.skrl import SkrlWrapper, TrueSuccessorMixin
-from isaac_gymnasium.integrations.skrl_agent import Scaler
+from isaac_gymnasium.integrations.skrl_agent import RolloutMemory, Scaler
 from isaac_gymnasium.integrations.skrl_ppo import mlp
 from isaac_gymnasium.presets.configs import OffPolicyConfig, SacConfig, Td3Config
 
@@ -60,7 +59,7 @@ class TD3(TrueSuccessorMixin, SkrlTD3):
         super().update(timestep=timestep, timesteps=timesteps)
 
 
-class ReplayMemory(RandomMemory):
+class ReplayMemory(RolloutMemory):
     """skrl's random memory, drawing on the device that holds the transitions."""
 
     def sample(self, names: list[str], *, batch_size: int, **unused: Any) -> list[list[Any]]:

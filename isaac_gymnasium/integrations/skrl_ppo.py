@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from gymnasium import Space
 from skrl.agents.torch.ppo import PPO_CFG
-from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import nn
 
 from isaac_gymnasium.integrations.image_encoder import ImageEncoder, has_images
 from isaac_gymnasium.integrations.skrl import PPO, SkrlWrapper
-from isaac_gymnasium.integrations.skrl_agent import Scaler
+from isaac_gymnasium.integrations.skrl_agent import RolloutMemory, Scaler
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
 
 __all__ = ["make_ppo", "mlp"]
@@ -62,7 +61,11 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
 
     asymmetric = env.state_space is not None
     adaptive = config.kl_threshold > 0
-    schedule = {"kl_threshold": config.kl_threshold, "max_lr": config.max_learning_rate}
+    schedule = {
+        "kl_threshold": config.kl_threshold,
+        "min_lr": config.min_learning_rate,
+        "max_lr": config.max_learning_rate,
+    }
     epsilon = config.observation_epsilon
     cfg = PPO_CFG(
         rollouts=config.rollouts,
@@ -92,7 +95,7 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     cfg.experiment.write_interval = cfg.experiment.checkpoint_interval = 0
     agent = PPO(
         models=models,
-        memory=RandomMemory(memory_size=config.rollouts, num_envs=env.num_envs, device=env.device),
+        memory=RolloutMemory(memory_size=config.rollouts, num_envs=env.num_envs, device=env.device),
         cfg=cfg,
         **spaces,
     )

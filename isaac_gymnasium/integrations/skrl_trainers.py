@@ -35,8 +35,7 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
         """Trains; see `Trainer.learn`."""
         agent, env, config = self.agent, self._env, self.config
         agent.enable_training_mode(True)
-        options = {"stagger": True} if config.stagger else None
-        observations, _ = env.reset(seed=self.environment_seed, options=options)
+        observations, _ = env.reset(seed=self.environment_seed, options=self.reset_options)
         states = env.state()
         done_by_a_step = env.num_envs * process_count()
         total = -(-config.timesteps // done_by_a_step)
@@ -100,7 +99,7 @@ class _OffPolicy(Trainer[OffPolicyT]):
         agent, env, config = self.agent, self._env, self.config
         self._make_memory()
         agent.enable_training_mode(True)
-        observations, _ = env.reset(seed=self.environment_seed)
+        observations, _ = env.reset(seed=self.environment_seed, options=self.reset_options)
         states = env.state()
         total = -(-config.timesteps // env.num_envs)
         go_on = True

@@ -59,9 +59,10 @@ class Trainer(abc.ABC, Generic[ConfigT]):
     def learn(self, on_update: OnUpdate) -> None:
         """Trains until `timesteps` reaches `config.timesteps` or `on_update` returns False.
 
-        Begins with exactly one `env.reset(seed=self.environment_seed)`, also after
-        `load_state_dict`: the environment of a resumed run goes back to its saved state in that
-        reset. Steps the environment and nothing else, so that whoever wraps it sees every step.
+        Begins with exactly one `env.reset(seed=self.environment_seed, options=self.reset_options)`,
+        also after `load_state_dict`: the environment of a resumed run goes back to its saved state
+        in that reset. Steps the environment and nothing else, so that whoever wraps it sees every
+        step.
 
         `on_update` is called after each update, or every few seconds where updates are more
         frequent, with `timesteps` up to date. Its argument holds what the algorithm has to tell,
@@ -104,6 +105,11 @@ class Trainer(abc.ABC, Generic[ConfigT]):
     def environment_seed(self) -> int:
         """The seed of the environments, another one in each process."""
         return self.config.seed + 1_000_003 * process_rank()
+
+    @property
+    def reset_options(self) -> dict[str, Any]:
+        """The options of the reset that training begins with."""
+        return {"stagger": True} if self.config.stagger else {}
 
 
 class Policy(nn.Module):

@@ -41,6 +41,9 @@ class TrainConfig:
     """Factor on the reward before learning; reported returns are unscaled."""
     hidden_sizes: tuple[int, ...] = (256, 128, 64)
     """Units of the hidden layers of policy and value."""
+    stagger: bool = True
+    """Whether the first episodes are cut at random lengths, so that later ones do not all end
+    together. They are left out of the statistics of episodes."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
@@ -160,11 +163,18 @@ class AdaptivePpoConfig(PpoConfig):
 
     kl_threshold: float = 0.01
     """Divergence of the policy that the adaptive learning rate aims at; 0: rate fixed."""
+    min_learning_rate: float = 1e-5
+    """Least value that the adaptive learning rate falls to."""
+    max_learning_rate: float = 5e-3
+    """Largest value that the adaptive learning rate rises to."""
 
     def check(self) -> None:
         """Raise ValueError where the settings cannot work, alone or together."""
         super().check()
         self._at_least(0.0, "kl_threshold")
+        self._positive("min_learning_rate", "max_learning_rate")
+        if self.kl_threshold > 0:
+            self._between(self.min_learning_rate, self.max_learning_rate, "learning_rate")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -173,10 +183,6 @@ class SkrlPpoConfig(AdaptivePpoConfig):
 
     shared_network: bool = False
     """Whether policy and value share their hidden layers."""
-    stagger: bool = False
-    """Whether first episodes start at random lengths, so that not all end in the same update."""
-    max_learning_rate: float = 1e-2
-    """Most that an adaptive learning rate may become."""
     observation_epsilon: float = 1e-8
     """Added to the deviation that an observation is divided by, so that a constant stays small."""
 
@@ -184,8 +190,6 @@ class SkrlPpoConfig(AdaptivePpoConfig):
         """Raise ValueError where the settings cannot work, alone or together."""
         super().check()
         self._positive("observation_epsilon")
-        if self.kl_threshold > 0:
-            self._at_least(self.learning_rate, "max_learning_rate")
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import re
 import shutil
 import signal
@@ -219,6 +220,24 @@ class TestEpisodes:
         env.step(None)
         # Ended: environment 0 (return 100) and environment 2, whose return spans both fetches.
         assert env.fetch()["episode/return"] == pytest.approx((100 + 3) / 2)
+
+    def test_staggered_episodes_are_left_out(self):
+        env = RecordTraining(ScriptedEnv())
+        env.reset(seed=0, options={"stagger": True})
+        env.step(None)
+        assert math.isnan(env.fetch()["episode/return"])
+        env.step(None)
+        # Environment 0 began a whole episode after its first step, environment 1 not yet.
+        assert env.fetch() | {"reward/a": 0} == pytest.approx(
+            {
+                "episode/return": 10,
+                "episode/length": 1,
+                "episode/success": 0,
+                "episode/fell": 1,
+                "episode/distance": 0.5,
+                "reward/a": 0,
+            }
+        )
 
     def test_no_ended_episode_is_nan(self):
         env = RecordTraining(ScriptedEnv())

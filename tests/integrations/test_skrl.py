@@ -242,14 +242,19 @@ class TestUpdate:
         assert float(slower.optimizer.param_groups[0]["lr"]) == pytest.approx(1e-3 / 2.25)
         assert float(faster.optimizer.param_groups[0]["lr"]) == pytest.approx(2.25e-3)
 
-    def test_learning_rate_stays_within_its_bound(self):
+    @pytest.mark.parametrize(("kl_threshold", "bound"), [(1e9, 1.2e-3), (1e-9, 0.8e-3)])
+    def test_learning_rate_stays_within_its_bounds(self, kl_threshold, bound):
         agent, _ = self.full_batch(
-            learning_epochs=2, learning_rate=1e-3, kl_threshold=1e9, max_learning_rate=1.2e-3
+            learning_epochs=2,
+            learning_rate=1e-3,
+            kl_threshold=kl_threshold,
+            min_learning_rate=0.8e-3,
+            max_learning_rate=1.2e-3,
         )
         agent.update(timestep=0, timesteps=1)
-        assert float(agent.optimizer.param_groups[0]["lr"]) == pytest.approx(1.2e-3)
+        assert float(agent.optimizer.param_groups[0]["lr"]) == pytest.approx(bound)
         with pytest.raises(
-            ValueError, match=r"max_learning_rate must be at least 0\.02, got 0\.01"
+            ValueError, match=r"learning_rate must be between 1e-05 and 0\.005, got 0\.02"
         ):
             SkrlPpoConfig(learning_rate=0.02).check()
         SkrlPpoConfig(learning_rate=0.02, kl_threshold=0.0).check()
