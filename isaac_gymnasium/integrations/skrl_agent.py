@@ -50,6 +50,9 @@ class Scaler(RunningStandardScaler):
 class RolloutMemory(RandomMemory):
     """skrl's random memory, keeping a step of all environments in few launches."""
 
+    memory_index: int
+    filled: bool
+
     def add_samples(self, **tensors: Tensor | None) -> None:
         """Keeps a step: tensors (N, ...) by name; skrl's own takes other shapes too."""
         given = {name: t for name, t in tensors.items() if t is not None and name in self.tensors}

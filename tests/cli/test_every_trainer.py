@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 import torch
 
@@ -31,14 +32,31 @@ def user_directory(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "toy_env", raising=False)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-@pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
-def test_the_whole_way(library, algorithm, monkeypatch, capsys):
+def load(library, algorithm):
     try:
-        load_trainer(library, algorithm)
+        return load_trainer(library, algorithm)
     except ImportError as error:
         assert f"pip install isaac-gymnasium[{TRAINERS[library, algorithm].extra}]" in str(error)
         pytest.skip(f"{library} is not installed")
+
+
+@pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
+def test_training_begins_with_one_staggered_reset(library, algorithm, monkeypatch):
+    trainer = load(library, algorithm)
+    monkeypatch.syspath_prepend(TOY.parent)
+    small = {"num_envs": 8, "timesteps": 160, "hidden_sizes": (8,)}
+    small |= {"mini_batches": 2} if algorithm == "ppo" else {"buffer_size": 4096}
+    for stagger in (True, False):
+        config = TRAINERS[library, algorithm].config(**small, stagger=stagger)
+        env = gymnasium.make_vec("toy_env:Toy-v0", num_envs=8)
+        trainer(env, config).learn(lambda metrics: False)
+        assert [options or {} for options in env.options] == [{"stagger": True} if stagger else {}]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
+def test_the_whole_way(library, algorithm, monkeypatch, capsys):
+    load(library, algorithm)
     own = ON_POLICY if algorithm == "ppo" else OFF_POLICY
     words = ["--library", library, "--algorithm", algorithm, "--num-envs", "8", *own]
     words += ["--timesteps", "320", "--hidden-sizes", "8", "--run-dir", "run", "--device", "cpu"]

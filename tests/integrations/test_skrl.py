@@ -210,7 +210,7 @@ class TestUpdate:
         [
             {},
             {"entropy_loss_scale": 0.01, "value_clip": 0.0},
-            {"kl_threshold": 1e-9, "learning_rate": 1e-2},
+            {"kl_threshold": 1e-9, "learning_rate": 5e-3},
             {"shared_network": True, "kl_threshold": 0.0},
         ],
         ids=["defaults", "entropy", "slower", "shared"],

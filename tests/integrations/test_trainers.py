@@ -95,6 +95,14 @@ def test_it_learns_and_stops_in_time(make):
     assert actions[0] < 0 < actions[1], "it should walk to the middle"
 
 
+@pytest.mark.parametrize(("kl_threshold", "bound"), [(1e9, 4e-3), (1e-9, 2e-3)])
+def test_the_learning_rate_stays_within_its_bounds(make, kl_threshold, bound):
+    bounds = {"min_learning_rate": 2e-3, "max_learning_rate": 4e-3}
+    trainer, seen = make(replace(CONFIG, kl_threshold=kl_threshold, **bounds)), []
+    trainer.learn(stop_after(2, seen))
+    assert seen[-1]["policy/learning_rate"] == pytest.approx(bound)
+
+
 def test_it_stops_when_told(make):
     trainer = make()
     trainer.learn(stop_after(2))

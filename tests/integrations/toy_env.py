@@ -45,6 +45,7 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         self.index = torch.arange(num_envs, dtype=torch.float32)
         self.rewards = torch.zeros(num_envs)
         self.seeds: list[Any] = []
+        self.options: list[Any] = []
 
     def _observe(self) -> torch.Tensor:
         return torch.stack([self.position, self.steps, self.index], 1)
@@ -69,6 +70,7 @@ class ToyEnv(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         self.seeds.append(seed)
+        self.options.append(options)
         if seed is not None:
             self.generator.manual_seed(seed)
         self.position = self._start()
