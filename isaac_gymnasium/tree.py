@@ -67,7 +67,7 @@ def copy_tree(target: Any, source: Any) -> None:
     """Copies a tree of tensors into another in place."""
     pairs: list[tuple[Tensor, Tensor]] = []
     tree_map(lambda t, s: pairs.append((t, s)), target, source)
-    copy_all(*zip(*pairs, strict=True))
+    copy_all((target for target, _ in pairs), (source for _, source in pairs))
 
 
 def copy_all(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
