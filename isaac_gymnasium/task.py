@@ -206,6 +206,14 @@ class Task(abc.ABC):
         """(N,) tensors worth knowing, `success` among them; they appear in `info`."""
         return {}
 
+    def get_markers(self) -> dict[str, Tensor]:
+        """Where every marker of `Scene.add_marker` is to be seen, by name.
+
+        Positions (N, 3) or poses (N, 7), environment frame. Asked for only when a picture is made
+        for people.
+        """
+        return {}
+
     def get_states(self) -> Tensor | None:
         """(N, S) privileged state in `state_space`, or None."""
         return None

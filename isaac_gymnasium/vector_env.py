@@ -154,6 +154,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._actions = torch.zeros(self.action_space.shape or (), device=self.device)
                 task.engine, task.num_envs, task.device = self.engine, self.num_envs, self.device
                 task.episode_length = self.episode_length
+                self.engine.markers = task.get_markers
                 task.post_reset()
                 renderer = self.engine.renderer
                 if randomization == "default" and renderer is not None and renderer.cameras:

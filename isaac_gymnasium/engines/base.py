@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
@@ -141,6 +141,8 @@ class Engine(abc.ABC):
         self._views: list[View] = []
         # What draws the scene, made by `rendering` when something is first looked at.
         self.renderer: Any = None
+        # Where its markers are, by name, as the task tells when something is looked at.
+        self.markers: Callable[[], Mapping[str, Tensor]] = dict
 
     @classmethod  # noqa: B027 (most engines have nothing to start)
     def prepare(cls) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isaac_gymnasium.commands import VelocityCommand
 from isaac_gymnasium.controllers import IdealPd
+from isaac_gymnasium.scene.markers import arrow
 from isaac_gymnasium.scene.model import Material, Robot
 from isaac_gymnasium.sensors import ContactSensor
 from isaac_gymnasium.task import Task
@@ -90,10 +91,11 @@ class VelocityTask(Task):
         self.add_robot(scene)
 
     def add_robot(self, scene: Scene) -> None:
-        """Adds the robot, with reports of what its base, feet and shins touch."""
+        """Adds the robot, with reports of what its base, feet and shins touch, and its command."""
         scene.add_robot("Robot", self.robot_model(), position=(0.0, 0.0, self.start_height))
         for link in ("base", *self.feet, *self.shins):
             scene.enable_contact_reports(f"Robot/{link}")
+        scene.add_marker("Command", arrow(0.3))
 
     def post_reset(self) -> None:
         engine, n, device = self.engine, self.num_envs, self.device
@@ -173,6 +175,16 @@ class VelocityTask(Task):
             ),
             dim=-1,
         )
+
+    def get_markers(self) -> dict[str, Tensor]:
+        base, command = self.robot.root_pose, self.velocity_command.command
+        place = base[:, :3] - self.engine.env_origins
+        place[:, 2] += 0.25
+        # Who is to stand still sees no arrow: it is below the ground.
+        place[:, 2] -= 100.0 * (command[:, :2].norm(dim=-1) < 0.05)
+        yaw = yaw_from_quat(base[:, 3:7]) + torch.atan2(command[:, 1], command[:, 0])
+        level = torch.zeros_like(yaw)
+        return {"Command": torch.cat((place, quat_from_euler_xyz(level, level, yaw)), dim=-1)}
 
     def get_rewards(self) -> dict[str, Tensor]:
         linear, angular, gravity = self._velocity()

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.robots.allegro import FINGER_SURFACE, PALM_UP, TIPS, allegro_hand
-from isaac_gymnasium.scene.model import Material, PhysicsSettings, box
+from isaac_gymnasium.scene.markers import colored_cube
+from isaac_gymnasium.scene.model import Material, PhysicsSettings, box, cylinder
+from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import (
     quat_angle,
@@ -22,6 +24,9 @@ from isaac_gymnasium.transforms import (
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
     from isaac_gymnasium.scene.builder import Scene
+
+GOAL_PLACE = (0.2, 0.0, 0.06)
+"""From the cube's place to where people see the goal, m."""
 
 
 @dataclass(kw_only=True)
@@ -84,6 +89,9 @@ class AllegroHand(Task):
 
     num_actions: ClassVar[int] = 16
     num_observations: ClassVar[int] = 124
+    viewpoint: ClassVar[Viewpoint] = Viewpoint(
+        eye=(0.42, -0.52, 0.82), target=(0.07, 0.0, 0.5), cell=(0.7, 0.7)
+    )
     hand_height: ClassVar[float] = 0.5
     reach: ClassVar[float] = 0.04
 
@@ -134,6 +142,19 @@ class AllegroHand(Task):
             density=self.cube_density,
             position=self._place,
         )
+        self._add_stand(scene)
+        tiles = colored_cube(self.cube_size)
+        scene.add_marker("Cube", tiles)
+        scene.add_marker("Goal", [box((self.cube_size,) * 3, color=(0.05, 0.05, 0.05)), *tiles])
+
+    def _add_stand(self, scene: Scene) -> None:
+        """Something for the hand to be mounted on, which nothing touches."""
+        where = {"collides": False, "color": (0.30, 0.31, 0.33)}
+        wrist = box((0.06, 0.07, 0.04), position=(0.0, 0.125, self.hand_height), **where)
+        post = cylinder(
+            0.025, self.hand_height, position=(0.0, 0.135, self.hand_height / 2), **where
+        )
+        scene.add_static("Stand", (wrist, post))
 
     def post_reset(self) -> None:
         n, device = self.num_envs, self.device
@@ -146,6 +167,8 @@ class AllegroHand(Task):
         self.middle = 0.5 * (self.upper + self.lower)
         self.half_range = 0.5 * (self.upper - self.lower)
         self.place = torch.tensor([self._place], device=device)
+        # Where people see the goal: beside the cube.
+        self.goal_place = self.place + torch.tensor([GOAL_PLACE], device=device)
         self.axes = torch.eye(3, device=device).unsqueeze(1)
         self.targets = self.home.repeat(n, 1)
         self.actions = torch.zeros(n, 16, device=device)
@@ -222,6 +245,11 @@ class AllegroHand(Task):
 
     def get_terminations(self) -> Tensor:
         return self._away() >= self.fall_distance
+
+    def get_markers(self) -> dict[str, Tensor]:
+        cube = torch.cat((self.cube_position(), self.cube.pose[:, 3:7]), dim=-1)
+        shown = self.goal_place.expand(self.num_envs, 3)
+        return {"Cube": cube, "Goal": torch.cat((shown, self.goal), dim=-1)}
 
     def get_extras(self) -> dict[str, Tensor]:
         fell = self.get_terminations()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.scene.markers import ball
 from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class FrankaCube(FrankaTask):
             density=self.cube_density,
             color=(0.9, 0.1, 0.1),
         )
+        scene.add_marker("Goal", ball(0.012))
 
     def post_reset(self) -> None:
         super().post_reset()
@@ -152,6 +154,12 @@ class FrankaCube(FrankaTask):
 
     def get_terminations(self) -> Tensor:
         return off_place(self.cube_position(), self.cube_place) > 0.5
+
+    def get_markers(self) -> dict[str, Tensor]:
+        # Only the height counts: the goal is above wherever the cube is.
+        goal = self.cube_position()
+        goal[:, 2] = self.cube_size / 2 + self.goal_height
+        return {"Goal": goal}
 
     def get_extras(self) -> dict[str, Tensor]:
         return {"success": self._progress()[2]}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.scene.markers import target
 from isaac_gymnasium.scene.model import Material
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ class FrankaPushCube(FrankaTask):
             color=(0.05, 0.16, 0.63),
             material=Material(static_friction=0.3, dynamic_friction=0.3, combine="min"),
         )
+        # The goal is where the cube's centre has to be.
+        ground = (0.0, 0.0, -self.cube_size / 2)
+        scene.add_marker("Goal", target(self.goal_radius, position=ground))
 
     def post_reset(self) -> None:
         super().post_reset()
@@ -149,6 +153,9 @@ class FrankaPushCube(FrankaTask):
 
     def get_terminations(self) -> Tensor:
         return off_place(self.cube_position(), self.cube_place) > 0.6
+
+    def get_markers(self) -> dict[str, Tensor]:
+        return {"Goal": self.goal}
 
     def get_extras(self) -> dict[str, Tensor]:
         return {"success": self._success()}

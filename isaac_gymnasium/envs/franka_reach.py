@@ -13,7 +13,8 @@ from torch import Tensor
 
 from isaac_gymnasium.controllers import operational_space_torque, pose_acceleration
 from isaac_gymnasium.envs._franka_arm import IN_FRONT, FrankaArm
-from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.robots.franka import franka, hand_outline
+from isaac_gymnasium.scene.markers import GOAL_COLOR
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import orientation_error, quat_from_euler_xyz, quat_mul
@@ -140,6 +141,7 @@ class FrankaReach(Task):
         if self.control_mode == "osc":
             robot = franka(home=HOME, stiffness=0.0, damping=0.0)
         scene.add_robot("Robot", robot)
+        scene.add_marker("Goal", hand_outline(GOAL_COLOR))
 
     def post_reset(self) -> None:
         self.arm = FrankaArm(self)
@@ -219,6 +221,9 @@ class FrankaReach(Task):
             "action_rate": -1e-4 * dt * (self.actions - self.last_actions).square().sum(-1),
             "joint_speed": -1e-4 * dt * self.robot.dof_vel.square().sum(-1),
         }
+
+    def get_markers(self) -> dict[str, Tensor]:
+        return {"Goal": self.goal()}
 
     def get_extras(self) -> dict[str, Tensor]:
         position, rotation = self.errors()

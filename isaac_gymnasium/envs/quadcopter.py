@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.robots.quadcopter import MASS, add_quadcopter
+from isaac_gymnasium.scene.markers import arrow, ball
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 from isaac_gymnasium.task import Task
-from isaac_gymnasium.transforms import quat_rotate, quat_rotate_inverse
+from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate, quat_rotate_inverse
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -80,6 +81,9 @@ class Quadcopter(Task):
     def set_up_scene(self, scene: Scene) -> None:
         scene.add_ground()
         add_quadcopter(scene, "Quadcopter", position=(0.0, 0.0, self.start_height))
+        scene.add_marker("Goal", ball(0.03))
+        # The goal may be out of a picture that shows so small a thing.
+        scene.add_marker("Way", arrow(0.06))
 
     def post_reset(self) -> None:
         self.body = self.engine.rigid_body("Quadcopter")
@@ -95,8 +99,11 @@ class Quadcopter(Task):
         moment = self.max_moment * actions[:, 1:]
         self.body.apply_wrench(quat_rotate(quat, self.force), quat_rotate(quat, moment))
 
+    def _position(self) -> Tensor:
+        return self.body.pose[:, :3] - self.engine.env_origins
+
     def _to_goal(self) -> Tensor:
-        return self.goal - (self.body.pose[:, :3] - self.engine.env_origins)
+        return self.goal - self._position()
 
     def get_observations(self) -> Tensor:
         quat, vel = self.body.pose[:, 3:7], self.body.vel
@@ -116,6 +123,14 @@ class Quadcopter(Task):
     def get_terminations(self) -> Tensor:
         height = self.body.pose[:, 2]
         return (height < 0.1) | (height > 2.0)
+
+    def get_markers(self) -> dict[str, Tensor]:
+        to = torch.nn.functional.normalize(self._to_goal(), dim=-1)
+        yaw = torch.atan2(to[:, 1], to[:, 0])
+        turn = quat_from_euler_xyz(torch.zeros_like(yaw), -torch.asin(to[:, 2]), yaw)
+        above = self._position()
+        above[:, 2] += 0.08
+        return {"Goal": self.goal, "Way": torch.cat((above, turn), dim=-1)}
 
     def get_extras(self) -> dict[str, Tensor]:
         distance = self._to_goal().norm(dim=-1)

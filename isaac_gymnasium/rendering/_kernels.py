@@ -29,7 +29,10 @@ TILE_HEIGHT = wp.constant(4)
 
 @wp.struct
 class Shapes:
-    """S shapes, those of an environment first, the `world` ones from `environment` on."""
+    """S shapes: markers, from `first` on those of an environment, from `environment` on others.
+
+    Where markers are not to be seen, `first` is their number and otherwise 0.
+    """
 
     kind: wp.array(dtype=wp.int32)
     frame: wp.array(dtype=wp.int32)
@@ -40,6 +43,7 @@ class Shapes:
     color: wp.array(dtype=wp.vec3)
     radius: wp.array(dtype=wp.float32)
     mesh: wp.array(dtype=wp.uint64)
+    first: int
     environment: int
     count: int
 
@@ -295,7 +299,7 @@ def nearest(
     # The world's shapes come last, as if they were one environment more.
     for k in range(count + 1):
         place = first + k
-        begin = int(0)
+        begin = shapes.first
         end = shapes.environment
         skip = bool(False)
         if k == count:
@@ -461,10 +465,11 @@ def bound_environments(shapes: Shapes, placed: Placed):
     """A sphere (x, y, z, radius) about everything in an environment."""
     k = wp.tid()
     center = wp.vec3()
-    for s in range(shapes.environment):
-        center += wp.transform_get_translation(placed.poses[k, s]) / float(shapes.environment)
+    own = float(shapes.environment - shapes.first)
+    for s in range(shapes.first, shapes.environment):
+        center += wp.transform_get_translation(placed.poses[k, s]) / own
     radius = float(-1.0)
-    for s in range(shapes.environment):
+    for s in range(shapes.first, shapes.environment):
         away = wp.length(wp.transform_get_translation(placed.poses[k, s]) - center)
         radius = wp.max(radius, away + shapes.radius[s])
     placed.bounds[k] = wp.vec4(center[0], center[1], center[2], radius)

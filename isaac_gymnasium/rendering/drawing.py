@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
-from isaac_gymnasium.scene.builder import ENV_0, GROUND_COLOR
+from isaac_gymnasium.scene.builder import ENV_0, GROUND_COLOR, MARKERS
 from isaac_gymnasium.scene.model import IDENTITY, ORIGIN, Quat, Vec3
 
 KINDS = ("box", "sphere", "capsule", "cylinder", "cone", "plane", "mesh")
@@ -39,6 +39,7 @@ class Drawable:
         body: Path of what it hangs on, below the environment; empty if nothing moves it.
         label: What segmentation calls it.
         shared: Whether it stands in the world, once for all environments.
+        marker: Whether it is part of a marker, whose name is then `body`.
         size: Box: half edges. Sphere: radius. Capsule, cylinder and cone: radius and half length
             along z. Plane: half edges, the normal being z. Mesh: nothing.
         scale: Per axis, where the primitive is squeezed beyond its size.
@@ -55,6 +56,7 @@ class Drawable:
     body: str
     label: str
     shared: bool
+    marker: bool = False
     size: Vec3 = ORIGIN
     scale: Vec3 = (1.0, 1.0, 1.0)
     position: Vec3 = ORIGIN
@@ -76,6 +78,8 @@ def read_drawables(stage: Usd.Stage) -> list[Drawable]:
     cache = UsdGeom.XformCache()
     prims = iter(Usd.PrimRange(world, Usd.TraverseInstanceProxies()))
     for prim in prims:
+        if str(prim.GetPath()) == MARKERS:
+            continue  # a guide, and shown all the same
         if prim.IsA(UsdGeom.Imageable) and _hidden(UsdGeom.Imageable(prim)):
             prims.PruneChildren()
         elif prim.IsA(UsdGeom.Gprim):
@@ -86,7 +90,8 @@ def read_drawables(stage: Usd.Stage) -> list[Drawable]:
 def _hidden(prim: UsdGeom.Imageable) -> bool:
     if prim.GetVisibilityAttr().Get() == UsdGeom.Tokens.invisible:
         return True
-    return prim.ComputePurpose() in (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
+    # The purpose that is written at the prim itself: what lies below it is pruned with it.
+    return prim.GetPurposeAttr().Get() in (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
 
 
 def _read_gprim(prim: Usd.Prim, cache: UsdGeom.XformCache) -> Iterator[Drawable]:
@@ -94,8 +99,12 @@ def _read_gprim(prim: Usd.Prim, cache: UsdGeom.XformCache) -> Iterator[Drawable]
     if not kind:
         return
     path = str(prim.GetPath())
-    shared = not path.startswith(f"{ENV_0}/")
+    marker = path.startswith(f"{MARKERS}/")
+    shared = not (marker or path.startswith(f"{ENV_0}/"))
     owner = _owner(prim)
+    if marker:
+        name = path.removeprefix(f"{MARKERS}/").split("/")[0]
+        owner = prim.GetStage().GetPrimAtPath(f"{MARKERS}/{name}")
     pose = cache.GetLocalToWorldTransform(prim)
     frame = None if shared else owner or prim.GetStage().GetPrimAtPath(ENV_0)
     above = Gf.Matrix4d(1.0)
@@ -103,9 +112,11 @@ def _read_gprim(prim: Usd.Prim, cache: UsdGeom.XformCache) -> Iterator[Drawable]
         # Bodies have poses without scale: what a body is scaled by belongs to its shapes.
         above = cache.GetLocalToWorldTransform(frame).RemoveScaleShear()
         pose = pose * above.GetInverse()
-    body = str(owner.GetPath()).removeprefix(f"{ENV_0}/") if owner and not shared else ""
+    body = ""
+    if owner and not shared:
+        body = str(owner.GetPath()).removeprefix(f"{ENV_0}/").removeprefix(f"{MARKERS}/")
     label = body or path.removeprefix(f"{ENV_0}/").removeprefix("/World/").split("/")[0]
-    common: dict[str, Any] = {"body": body, "label": label, "shared": shared}
+    common: dict[str, Any] = {"body": body, "label": label, "shared": shared, "marker": marker}
     if kind == "mesh":
         yield from _read_mesh(UsdGeom.Mesh(prim), pose, above, common)
         return

@@ -52,7 +52,7 @@ class FrameMaker:
         self._lens = Lens(width=size[0], height=size[1], fov=self._view.fov)
         self._image = self._renderer.images(1, self._lens)
         # A buffer for what a step ended with, before any reset.
-        self.final = torch.zeros_like(self._renderer.poses())
+        self.final = torch.zeros_like(self._renderer.poses(markers=True))
 
     def _find_viewpoint(self, engine: Engine) -> Viewpoint:
         low, high = self._boxes
@@ -72,12 +72,12 @@ class FrameMaker:
         return (edge, edge)
 
     def snapshot(self) -> Tensor:
-        """(N, B, 7) what there is to see now, kept."""
-        return self._renderer.poses().clone()
+        """(N, B + M, 7) what there is to see now, kept."""
+        return self._renderer.poses(markers=True).clone()
 
     def keep_final(self) -> None:
         """Notes what there is to see now as what the step ended with."""
-        self.final.copy_(self._renderer.poses())
+        self.final.copy_(self._renderer.poses(markers=True))
 
     def frames(self, snapshot: Tensor) -> Frames:
         """One frame for each environment, rendered when looked at."""
@@ -178,7 +178,11 @@ class Frames(Sequence[np.ndarray]):
 
 def _authored_boxes(drawables: Sequence[Drawable]) -> tuple[Tensor, Tensor]:
     """Corners (3,) and (3,) of the box about an environment's shapes as authored."""
-    own = [each for each in drawables if not each.shared and math.isfinite(each.radius)]
+    own = [
+        each
+        for each in drawables
+        if not (each.shared or each.marker) and math.isfinite(each.radius)
+    ]
     if not own:
         return torch.tensor([-0.5, -0.5, 0.0]), torch.tensor([0.5, 0.5, 1.0])
     low, high = zip(*(each.box for each in own), strict=True)
@@ -187,7 +191,11 @@ def _authored_boxes(drawables: Sequence[Drawable]) -> tuple[Tensor, Tensor]:
 
 def _authored_height(drawables: Sequence[Drawable], body: str) -> float:
     """Where the scene puts an upright body, by the shapes on it, m; 0 without any."""
-    own = [0.5 * (d.box[0][2] + d.box[1][2]) - d.position[2] for d in drawables if d.body == body]
+    own = [
+        0.5 * (d.box[0][2] + d.box[1][2]) - d.position[2]
+        for d in drawables
+        if d.body == body and not d.marker
+    ]
     return sum(own) / max(1, len(own))
 
 

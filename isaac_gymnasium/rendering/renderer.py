@@ -139,6 +139,7 @@ class Renderer:
     Attributes:
         labels: What the numbers in a segmentation mean; 0 is nothing.
         bodies: Paths of the B bodies whose poses a picture needs.
+        markers: Names of the M markers.
         cameras: The task's `Camera`s.
         lights: Of the cameras' images, where environments differ in it; None where they do not.
 
@@ -162,17 +163,26 @@ class Renderer:
         self.cameras: list[Camera] = []
         self.lights: Lights | None = None
         self._light = Lights(self.light, 1, engine.device)
-        drawn = sorted(read_drawables(engine.scene.stage), key=lambda each: each.shared)
+        drawn = read_drawables(engine.scene.stage)
+        drawn.sort(key=lambda each: (each.shared, not each.marker))
         self.drawables = drawn
         roots = [
             f"{robot}/{engine.articulation(robot).link_names[0]}"
             for robot in engine.scene.bodies()[0]
         ]
-        self.bodies = sorted({*roots, *(each.body for each in drawn if each.body)})
-        self.labels = ["nothing", *dict.fromkeys(each.label for each in drawn)]
-        self._poses = BodyPoses(engine, self.bodies)
+        named = {each.body for each in drawn if each.body and not each.marker}
+        self.bodies = sorted({*roots, *named})
+        self.markers = engine.scene.markers()
+        # Images with labels do not show markers.
+        labels = dict.fromkeys(each.label for each in drawn if not each.marker)
+        self.labels = ["nothing", *labels]
+        numbers = {label: k for k, label in enumerate(self.labels)}
+        self._poses = BodyPoses(engine, self.bodies, self.markers)
         self._roots = dict(zip(engine.scene.bodies()[0], roots, strict=True))
-        frames = {"": 0} | {body: 1 + k for k, body in enumerate(self.bodies)}
+        # A marker may have the name of a body.
+        frames = {(False, ""): 0} | {(False, name): 1 + k for k, name in enumerate(self.bodies)}
+        more = 1 + len(self.bodies)
+        frames |= {(True, name): more + k for k, name in enumerate(self.markers)}
         wp, device = self._wp, str(self.device)
 
         def array(values: list[Any], dtype: Any) -> Any:
@@ -182,8 +192,8 @@ class Renderer:
         ids = iter(mesh.id for mesh in self._meshes)
         shapes = self._kernels.Shapes()
         shapes.kind = array([KINDS.index(each.kind) for each in drawn], wp.int32)
-        shapes.frame = array([frames[each.body] for each in drawn], wp.int32)
-        shapes.label = array([self.labels.index(each.label) for each in drawn], wp.int32)
+        shapes.frame = array([frames[each.marker, each.body] for each in drawn], wp.int32)
+        shapes.label = array([numbers.get(each.label, 0) for each in drawn], wp.int32)
         shapes.pose = array([(*each.position, *each.orientation) for each in drawn], wp.transform)
         shapes.size = array([each.size for each in drawn], wp.vec3)
         shapes.inverse_scale = array([[1.0 / s for s in each.scale] for each in drawn], wp.vec3)
@@ -209,9 +219,16 @@ class Renderer:
             indices=wp.array(drawable.triangles.flatten(), dtype=wp.int32, device=device),
         )
 
-    def poses(self) -> Tensor:
-        """(N, B, 7) poses of `bodies` now, environment frame; a buffer reused by the next call."""
-        return self._poses.read()
+    def poses(self, *, markers: bool = False) -> Tensor:
+        """Poses now, environment frame; a buffer that the next call changes.
+
+        Args:
+            markers: Whether those of the markers follow.
+
+        Returns:
+            (N, B, 7), or (N, B + M, 7) with the markers.
+        """
+        return self._poses.read_with_markers() if markers else self._poses.read()
 
     def row(self, name: str) -> int:
         """Where `poses` has a rigid body, or the root link of a robot.
@@ -250,7 +267,8 @@ class Renderer:
 
         Args:
             poses: (K, B, 7) poses of `bodies` in K environments, K a multiple of the number of
-                images I. Image i shows the environments from i K/I to (i + 1) K/I.
+                images I. Image i shows the environments from i K/I to (i + 1) K/I. (K, B + M, 7)
+                show the markers, too.
             cameras: (I, 7) poses of the cameras: x to the right, y down, z ahead.
             images: Where to.
             offsets: (K, 3) where the environments' origins stand in the picture; by default all
@@ -265,12 +283,15 @@ class Renderer:
         count, lens = len(cameras), images.lens
         zeros = torch.zeros(len(poses), 3, device=self.device) if offsets is None else offsets
         still = zeros if world_offsets is None else world_offsets
-        frames = torch.zeros(len(poses), len(self.bodies) + 1, 7, device=self.device)
+        rows = 1 + len(self.bodies) + len(self.markers)
+        frames = torch.zeros(len(poses), rows, 7, device=self.device)
         frames[:, 0, 6] = 1.0
-        frames[:, 1:] = poses
+        frames[:, 1 : 1 + poses.shape[1]] = poses
+        marked = poses.shape[1] == rows - 1
+        shapes.first = 0 if marked else sum(each.marker for each in self.drawables)
         if images.poses.shape[:2] != (len(poses), shapes.count):
             images.poses = torch.full((len(poses), shapes.count, 7), math.nan, device=self.device)
-        settings = (samples, shadows, self.light, lights is None)
+        settings = (samples, shadows, self.light, lights is None, marked)
         # Of nothing but sky, no shape says that the camera has moved.
         images.changed.fill_(int(settings != images.settings or not shapes.count))
         images.settings = settings

@@ -150,6 +150,16 @@ def _finger() -> tuple[Shape, ...]:
     )
 
 
+def hand_outline(color: Vec3) -> list[Shape]:
+    """The hand with open fingers in one colour, in the hand's frame, to show where it is to be."""
+    fingers = [
+        box((0.015, 0.015, 0.055), position=(0.0, side * 0.05, 0.085), color=color, collides=False)
+        for side in (-1.0, 1.0)
+    ]
+    palm = box((0.04, 0.18, 0.03), position=(0.0, 0.0, 0.045), color=color, collides=False)
+    return [palm, *fingers]
+
+
 def franka(
     *,
     stiffness: float = 400.0,

@@ -73,6 +73,15 @@ def _leg_shapes(y: float) -> dict[str, tuple[Shape, ...]]:
     return {
         "hip": (
             cylinder(0.046, 0.04, position=(0.0, 0.08 * y, 0.0), orientation=_ALONG_Y, color=_DARK),
+            # The motor between trunk and thigh collides with nothing but the trunk.
+            cylinder(
+                0.036,
+                0.08,
+                position=(0.0, 0.02 * y, 0.0),
+                orientation=_ALONG_Y,
+                color=_LIGHT,
+                collides=False,
+            ),
         ),
         "thigh": (box((0.034, 0.0245, 0.213), position=(0.0, 0.0, -0.1065), color=_LIGHT),),
         "calf": (capsule_between(0.012, (0.0, 0.0, -0.02), (0.0, 0.0, -0.19), color=_DARK),),

@@ -5,6 +5,7 @@ Layout of the stage::
     /World/physics            the physics scene
     /World/ground             shared by all environments
     /World/materials/...      shared by all environments
+    /World/markers/<name>     what is only seen; engines leave it alone
     /World/envs/env_0/<name>  what a task adds; engines clone this to env_1, env_2, ...
 
 This module imports `pxr`. An engine that brings its own USD runtime must be started before it.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
@@ -37,6 +39,7 @@ from isaac_gymnasium.scene.robot import author_robot
 ENV_ROOT = "/World/envs"
 ENV_0 = f"{ENV_ROOT}/env_0"
 PHYSICS_SCENE = "/World/physics"
+MARKERS = "/World/markers"
 GROUND_COLOR: Vec3 = (0.36, 0.38, 0.42)
 
 
@@ -244,6 +247,26 @@ class Scene:
             usd.set_pose(UsdGeom.Xformable(prim), position, orientation, scale)
         return path
 
+    def add_marker(self, name: str, shapes: Shape | Sequence[Shape]) -> None:
+        """Adds something that is only seen, such as a goal, where `Task.get_markers` puts it.
+
+        Frames and the viewer show one in every environment. Engines and cameras know nothing of it.
+
+        Args:
+            name: Name of its pose in `get_markers`.
+            shapes: One or more primitives, in the marker's frame.
+        """
+        if not Sdf.Path.IsValidIdentifier(name):
+            raise ValueError(f"{name!r} is not a valid prim name (letters, digits, underscores)")
+        path = f"{MARKERS}/{name}"
+        self._refuse_taken(path)
+        # Kit shows no guides, and would show this one where no environment is.
+        markers = UsdGeom.Scope.Define(self.stage, MARKERS)
+        markers.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        UsdGeom.Xform.Define(self.stage, path)
+        shapes = [shapes] if isinstance(shapes, Shape) else shapes
+        self._add_shapes(path, [replace(shape, collides=False) for shape in shapes])
+
     def ignore_each_other(self, *names: str) -> None:
         """Lets bodies at or below these prims pass through each other, in all environments.
 
@@ -307,6 +330,11 @@ class Scene:
             if candidate.HasAPI(UsdPhysics.ArticulationRootAPI):
                 return str(candidate.GetPath())
         return None
+
+    def markers(self) -> list[str]:
+        """Names of what `add_marker` added."""
+        scope = self.stage.GetPrimAtPath(MARKERS)
+        return [prim.GetName() for prim in scope.GetChildren()] if scope else []
 
     @property
     def num_bodies(self) -> int:

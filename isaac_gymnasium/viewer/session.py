@@ -35,7 +35,7 @@ class Moment:
 
     Attributes:
         step: Steps since the session began.
-        poses: (N, B, 7) of every body, environment frame, on the host.
+        poses: (N, B + M, 7) of every body and marker, environment frame, on the host.
         values: What the plots show.
         state: All of the environment, at some moments.
         actions: (N, A) that led on from here; None at the last moment.
@@ -143,7 +143,7 @@ class Session:
         self.moments.append(
             Moment(
                 step=step,
-                poses=self.renderer.poses().cpu().clone(),
+                poses=self.renderer.poses(markers=True).cpu().clone(),
                 values=values,
                 state=self.env.get_state() if state else None,
             )
@@ -198,7 +198,7 @@ class Session:
         if len(self.moments) > 1:
             self.moments[-2].exact = False
         now.state = self.env.get_state()
-        now.poses = self.renderer.poses().cpu().clone()
+        now.poses = self.renderer.poses(markers=True).cpu().clone()
 
     def go_back(self, index: int) -> None:
         """Goes on from a remembered moment; what came after it is forgotten.
@@ -229,7 +229,7 @@ class Session:
             while self.moments[-1] is not target:
                 self.moments.pop()
             target.actions, target.exact = None, True
-            target.poses = self.renderer.poses().cpu().clone()
+            target.poses = self.renderer.poses(markers=True).cpu().clone()
 
     def reachable(self) -> int:
         """Index of the oldest moment that `go_back` can go to."""

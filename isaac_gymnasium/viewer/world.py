@@ -28,7 +28,10 @@ class World:
 
     def __init__(self, server: Any, renderer: Renderer) -> None:
         self._scene = server.scene
-        self._rows = {"": -1} | {body: row for row, body in enumerate(renderer.bodies)}
+        rows = enumerate(renderer.bodies)
+        more = enumerate(renderer.markers, len(renderer.bodies))
+        self._rows = {(False, ""): -1} | {(False, body): row for row, body in rows}
+        self._rows |= {(True, marker): row for row, marker in more}
         self._moving = [shape for shape in renderer.drawables if not shape.shared]
         self._handles: list[Any] = []
         self._count = 0
@@ -60,7 +63,8 @@ class World:
         """Moves everything.
 
         Args:
-            poses: (K, B, 7) of the bodies of the environments to show, environment frame.
+            poses: (K, B + M, 7) of bodies and markers of the environments to show, environment
+                frame.
             places: (K, 3) where each environment stands in the picture, m.
         """
         if len(poses) != self._count:
@@ -73,7 +77,7 @@ class World:
         positions = frames[..., :3].numpy()
         wxyz = frames[..., [6, 3, 4, 5]].numpy()
         for shape, handle in zip(self._moving, self._handles, strict=True):
-            row = self._rows[shape.body]
+            row = self._rows[shape.marker, shape.body]
             handle.batched_positions = np.ascontiguousarray(positions[:, row])
             handle.batched_wxyzs = np.ascontiguousarray(wxyz[:, row])
 
