@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
 
-import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.envs.allegro_hand import AllegroHand
 from isaac_gymnasium.robots.allegro import FINGERS, TIPS
 from isaac_gymnasium.transforms import quat_angle, quat_from_euler_xyz, quat_mul
@@ -19,20 +17,6 @@ from isaac_gymnasium.transforms import quat_angle, quat_from_euler_xyz, quat_mul
 ID = "IsaacAllegroHand-v0"
 PLACE = (0.0, -0.04, 0.5 + 0.0098 + 0.0325)
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(ID, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put(env: Any, place: Tensor, quat: Tensor, vel: Tensor | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -19,20 +19,6 @@ ID = "IsaacCartpole-v0"
 ANGLE, ANGLE_SPEED, CART, CART_SPEED = range(4)
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(ID, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put(env: Any, states: list[tuple[float, ...]]) -> Tensor:

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 
-import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.envs.cartpole_swing_up import CartpoleSwingUp
 
+ID = "IsaacCartpoleSwingUp-v0"
+
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int, **kwargs: Any) -> Any:
-        id = "IsaacCartpoleSwingUp-v0"
-        envs.append(gym.make_vec(id, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put(env: Any, states: list[tuple[float, float, float, float]]) -> None:

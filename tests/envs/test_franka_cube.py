@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -21,20 +21,6 @@ ID = "IsaacFrankaCube-v0"
 N = 8
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int = N, seed: int = 0, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(ID, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=seed)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put_cube(env: Any, position: Tensor, yaw: float = 0.0) -> None:

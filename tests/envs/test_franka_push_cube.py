@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
 
-import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.envs.franka_push_cube import FrankaPushCube
 
+ID = "IsaacFrankaPushCube-v0"
 N = 8
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int = N, **kwargs: Any) -> Any:
-        id = "IsaacFrankaPushCube-v0"
-        envs.append(gym.make_vec(id, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put_cube(env: Any, position: Tensor) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
 
-import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.envs.quadcopter import Quadcopter
 from isaac_gymnasium.robots.quadcopter import INERTIAL, MASS
 from isaac_gymnasium.transforms import quat_from_euler_xyz, quat_rotate_inverse
@@ -21,20 +19,6 @@ HOVER = 2.0 / 1.9 - 1.0
 """The first action at which the thrust is the weight."""
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(num_envs: int, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(ID, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put(env: Any, place: Tensor, quat: Tensor | None = None, vel: Tensor | None = None) -> None:
