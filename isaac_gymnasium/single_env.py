@@ -23,6 +23,7 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
     Args:
         task: A `Task` subclass, or where to find it as `"module:Class"`.
         device: As in `IsaacVectorEnv`.
+        log_rewards: Whether `info["log"]` tells the reward terms.
         **kwargs: Further arguments of `IsaacVectorEnv`.
 
     Attributes:
@@ -31,10 +32,22 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (gymnasium's declaration)
 
-    def __init__(self, task: type[Task] | str, *, device: str = "cpu", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        task: type[Task] | str,
+        *,
+        device: str = "cpu",
+        log_rewards: bool = True,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("max_episode_steps", _limit_of_make(sys._getframe(1)))
         self.vector_env = IsaacVectorEnv(
-            task, num_envs=1, device=device, autoreset_mode=AutoresetMode.DISABLED, **kwargs
+            task,
+            num_envs=1,
+            device=device,
+            autoreset_mode=AutoresetMode.DISABLED,
+            log_rewards=log_rewards,
+            **kwargs,
         )
         self.observation_space = self.vector_env.single_observation_space
         self.action_space = self.vector_env.single_action_space

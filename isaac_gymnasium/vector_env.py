@@ -62,6 +62,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             its episode as terminated, marks it in `info["nan"]`, resets it and writes its last
             frames to a file; `"raise"` raises a `NanError` beside; `"off"` looks away.
         nan_folder: Where these files go.
+        log_rewards: Whether `info["log"]` tells the mean of each reward term. Off unless asked
+            for, since TorchRL's `GymWrapper` stores all of `info` by environment.
         **kwargs: Fields of the task.
 
     Attributes:
@@ -69,6 +71,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         device: Where all tensors live.
         autoreset_mode: A `gymnasium.vector.AutoresetMode`.
         randomization: The `Randomizer`: present values, and ranges to be moved.
+        log_rewards: As given; may be set at any time.
 
     Raises:
         TypeError: If a keyword is no field of the task; the message lists those there are.
@@ -95,6 +98,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         randomization: str | Mapping[str, Any] | Randomization = "none",
         nan_guard: str = "reset",
         nan_folder: str = "nan_reports",
+        log_rewards: bool = False,
         **kwargs: Any,
     ) -> None:
         num_envs = _positive_int("num_envs", num_envs)
@@ -121,6 +125,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
         )
         self._cuda_graphs = cuda_graphs
+        self.log_rewards = log_rewards
         # Only the CPU can look at a mask without making the device wait for the host.
         self._always_restarts = self.device.type == "cuda"
         self.single_observation_space = self.task.observation_space()
@@ -284,9 +289,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         Returns:
             Observations, rewards (N,) float32, terminated (N,) bool, truncated (N,) bool, info.
             All are fresh tensors on `device`. `info` holds the task's extras such as `success`,
-            `log` (0-d tensors: the mean of each reward term), and with same-step autoreset always
-            `final_obs` and `final_info`, dense over all environments: what they were before any
-            reset, valid for all rows and different from the rest where `_final_obs` is set.
+            with `log_rewards` also `log` (0-d tensors: the mean of each reward term), and with
+            same-step autoreset always `final_obs` and `final_info`, dense over all environments:
+            what they were before any reset, valid for all rows and different from the rest where
+            `_final_obs` is set.
         """
         self._require_reset()
         with plain_tensors():
@@ -296,8 +302,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.randomization.tick()
             result = _clone(self._advance())
 
-            log = {f"reward/{name}": mean for name, mean in result["log"].items()}
-            info: dict[str, Any] = {**result["extras"], "log": log}
+            info: dict[str, Any] = dict(result["extras"])
+            if self.log_rewards:
+                info["log"] = {f"reward/{name}": mean for name, mean in result["log"].items()}
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
             if "nan" in result:

@@ -503,7 +503,7 @@ def test_a_wrong_action_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", [CARTPOLE, FRANKA])
 def test_outputs_have_their_shape_dtype_and_device(make: Make, id: str, mode: str) -> None:
-    env = make(id, autoreset_mode=mode)
+    env = make(id, autoreset_mode=mode, log_rewards=True)
     size = env.single_observation_space.shape
     obs, info = env.reset(seed=0)
     low, high = env.single_action_space.low, env.single_action_space.high
@@ -585,7 +585,7 @@ def test_the_loop_does_not_write_into_what_a_task_returns(make: Make, mode: str)
 
 @pytest.mark.parametrize("what", [CARTPOLE, FRANKA, Pendulum])
 def test_reward_is_the_sum_of_the_terms_that_the_log_names(make: Make, what: Any) -> None:
-    env = make(what, autoreset_mode="Disabled")
+    env = make(what, autoreset_mode="Disabled", log_rewards=True)
     env.reset(seed=0)
     for a in script(env, 5):
         _, reward, _, _, info = env.step(a)
@@ -598,9 +598,18 @@ def test_reward_is_the_sum_of_the_terms_that_the_log_names(make: Make, what: Any
             torch.testing.assert_close(value, term.mean())
 
 
+def test_there_is_a_log_only_where_it_is_asked_for(make: Make) -> None:
+    env = make(CARTPOLE)
+    env.reset(seed=0)
+    for asked in (False, True, False):
+        env.log_rewards = asked
+        *_, info = env.step(script(env, 1)[0])
+        assert ("log" in info) == asked
+
+
 @pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
 def test_the_log_adds_up_to_the_mean_reward_where_episodes_end_too(make: Make, mode: str) -> None:
-    env = make(autoreset_mode=mode, **SHORT)
+    env = make(autoreset_mode=mode, log_rewards=True, **SHORT)
     env.reset(seed=0)
     ends = 0
     for a in script(env, 40):

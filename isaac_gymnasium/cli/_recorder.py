@@ -28,6 +28,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
+        self.unwrapped.log_rewards = True  # type: ignore[attr-defined]
         with plain_tensors():
             self._return = torch.zeros(self.num_envs, device=self._device)
             self._length = torch.zeros_like(self._return)

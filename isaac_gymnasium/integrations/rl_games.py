@@ -67,6 +67,7 @@ class RlGamesVecEnv(IVecEnv):
             "RlGamesVecEnv",
             "rl_games records every step as a transition and resets no single environment",
         )
+        self.env.unwrapped.log_rewards = True  # type: ignore[attr-defined]
         space = self.env.single_action_space
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise ValueError(f"rl_games needs actions in a Box of shape (A,), got {space}")

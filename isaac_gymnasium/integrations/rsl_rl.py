@@ -68,6 +68,7 @@ class RslRlVecEnv(VecEnv):
             "RslRlVecEnv",
             "rsl_rl records every step as a transition and never resets an environment",
         )
+        self.env.unwrapped.log_rewards = True  # type: ignore[attr-defined]
         action_space = self.env.single_action_space
         if not isinstance(action_space, Box) or len(action_space.shape) != 1:
             raise ValueError(f"rsl_rl needs actions in a Box of shape (A,), got {action_space}")

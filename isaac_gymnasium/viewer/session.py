@@ -83,6 +83,7 @@ class Session:
                 f"the viewer needs autoreset_mode='SameStep', got {base.autoreset_mode.value!r}"
             )
         self.env = base
+        base.log_rewards = True
         self.policy = policy
         self.source = "random" if policy is None else "policy"
         space: Any = base.single_action_space

@@ -159,7 +159,7 @@ def test_success_is_a_pole_within_twelve_degrees(make: Make) -> None:
 
 
 def test_a_push_off_the_rail_ends_the_episode_with_its_penalty(make: Make) -> None:
-    env = make(8, autoreset_mode="Disabled")
+    env = make(8, autoreset_mode="Disabled", log_rewards=True)
     put(env, [(0.0, 0.0, 2.9, 12.0)] * 4 + [(0.0, 0.0, -2.9, -12.0)] * 4)
     actions = torch.tensor([[1.0]] * 4 + [[-1.0]] * 4)
     obs, reward, terminated, truncated, info = env.step(actions)

@@ -101,6 +101,7 @@ def test_the_reward_terms_are_those_documented(env: Any) -> None:
 
 
 def test_random_actions_keep_everything_finite(env: Any) -> None:
+    env.log_rewards = True
     env.reset(seed=0)
     finite = torch.ones((), dtype=torch.bool, device=env.device)
     for step in range(60):

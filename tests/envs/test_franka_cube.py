@@ -179,7 +179,7 @@ def test_rewards_by_hand(make: Make) -> None:
 
 
 def test_the_reward_of_a_step_is_that_of_the_state_it_leads_to(make: Make) -> None:
-    env = make(autoreset_mode="Disabled")
+    env = make(autoreset_mode="Disabled", log_rewards=True)
     put_cube(env, env.task.fingertip_position().cpu())
     for scale in (0.3, 2.0):
         action = scale * torch.rand(N, 7, generator=torch.Generator().manual_seed(1))

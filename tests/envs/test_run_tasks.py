@@ -82,7 +82,7 @@ def test_the_humanoid_is_the_published_one() -> None:
 
 
 def test_bent_ankles_hold_the_torso_above_the_feet(make: Make) -> None:
-    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0)
+    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
     robot = env.task.robot
     for leg, (x, y) in LEGS.items():
         foot = robot.link_pose[:, robot.link_index(f"{leg}_foot")].cpu()

@@ -173,8 +173,9 @@ def test_a_collector_gives_whole_episodes():
 
 
 class TestTorchRLsOwnWrapper:
-    def test_the_bare_environment_passes_torchrls_check(self):
-        env = GymWrapper(cartpole(num_envs=4, max_episode_steps=2, autoreset_mode="Disabled"))
+    @pytest.mark.parametrize("mode", ["SameStep", "Disabled"])
+    def test_the_bare_environment_passes_torchrls_check(self, mode):
+        env = GymWrapper(cartpole(num_envs=4, max_episode_steps=2, autoreset_mode=mode))
         check_env_specs(env, break_when_any_done="both")
         rollout = env.rollout(4, break_when_any_done=False)
         assert rollout["next", "truncated"].squeeze(-1).tolist() == [[False, True] * 2] * 4
@@ -182,10 +183,16 @@ class TestTorchRLsOwnWrapper:
         ended, begun = rollout["next", "observation"][:, 1], rollout["observation"][:, 2]
         assert not torch.isclose(ended, begun).all(1).any()
 
+    def test_extras_of_a_task_pass_too(self):
+        pytest.importorskip("ovphysx")
+        env = gym.make_vec("IsaacAllegroHand-v0", 4, device="cpu", engine="physx")
+        check_env_specs(GymWrapper(env))
+        env.close()
+
     def test_with_same_step_autoreset_it_stumbles_over_logged_means(self):
         """TorchRL wants N rows of everything in the info; `log` holds one number for all."""
         with pytest.raises(RuntimeError, match=r"reward/\w+ has shape .* incompatible"):
-            GymWrapper(cartpole(num_envs=4))
+            GymWrapper(cartpole(num_envs=4, log_rewards=True))
 
 
 def test_missing_torchrl_is_one_clear_message(monkeypatch):

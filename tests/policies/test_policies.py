@@ -181,6 +181,8 @@ class TestCommands:
         pytest.importorskip("skrl")
         words = ["--num-envs", "4", "--timesteps", "64"]
         assert main(["train", *self.CARTPOLE, *words, "--seed", "7"]) == 0
+        (metrics,) = Path("runs/IsaacCartpole-v0").glob("*/metrics.csv")
+        assert "reward/alive" in metrics.read_text().splitlines()[0]
         capsys.readouterr()
         assert main(["evaluate", *self.CARTPOLE, "--episodes", "2"]) == 0
         assert "policy: runs/IsaacCartpole-v0/" in capsys.readouterr().out

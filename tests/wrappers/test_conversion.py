@@ -69,7 +69,9 @@ def test_statistics_become_those_of_gymnasium() -> None:
 
 def test_scalars_have_a_row_for_each_environment_so_that_infos_become_lists() -> None:
     """As RLlib wants them: `DictInfoToList` refuses anything else."""
-    envs = gym.make_vec("IsaacCartpole-v0", 4, device="cpu", autoreset_mode="NextStep")
+    envs = gym.make_vec(
+        "IsaacCartpole-v0", 4, device="cpu", autoreset_mode="NextStep", log_rewards=True
+    )
     envs = vector.DictInfoToList(wrappers.TorchToNumpy(envs))
     envs.reset(seed=0)
     *_, infos = envs.step(envs.action_space.sample())
