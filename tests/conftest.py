@@ -8,7 +8,7 @@ import torch
 
 from isaac_gymnasium.engines import available_engines
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests import `tape` from here
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `tape` and others from here
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

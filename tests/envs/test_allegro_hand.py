@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 from isaac_gymnasium.envs.allegro_hand import AllegroHand
@@ -19,12 +20,9 @@ PLACE = (0.0, -0.04, 0.5 + 0.0098 + 0.0325)
 Make = Callable[..., Any]
 
 
-def put(env: Any, place: Tensor, quat: Tensor, vel: Tensor | None = None) -> None:
+def put(env: Any, position: Tensor, quat: Tensor, vel: Tensor | None = None) -> None:
     """Puts the cubes to (N, 3) places, (N, 4) turns and (N, 6) velocities."""
-    pose = torch.cat((place, quat), dim=-1).to(env.device)
-    pose[:, :3] += env.engine.env_origins
-    vel = torch.zeros(env.num_envs, 6) if vel is None else vel
-    env.task.cube.write_state(pose, vel.to(env.device))
+    place(env, env.task.cube, position, quat, vel)
 
 
 def one_of_two(quat: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 from isaac_gymnasium.envs.ball_balance import BallBalance
@@ -20,12 +21,12 @@ Make = Callable[..., Any]
 
 def put_ball(env: Any, position: list[Any], velocity: Any = (0.0, 0.0, 0.0)) -> None:
     """Puts the balls to positions in their environments."""
-    pose = torch.zeros(env.num_envs, 7, device=env.device)
-    pose[:, :3] = torch.tensor(position, device=env.device) + env.engine.env_origins
-    pose[:, 6] = 1.0
-    vel = torch.zeros(env.num_envs, 6, device=env.device)
-    vel[:, :3] = torch.tensor(velocity, device=env.device)
-    env.task.ball.write_state(pose, vel)
+    place(
+        env,
+        env.task.ball,
+        torch.tensor(position),
+        vel=torch.tensor(velocity).expand(env.num_envs, 3),
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
@@ -25,11 +26,8 @@ Make = Callable[..., Any]
 
 def put_cube(env: Any, position: Tensor, yaw: float = 0.0) -> None:
     """Puts the cubes at (N, 3) positions in their environments, at rest."""
-    task = env.task
-    pose = torch.zeros(env.num_envs, 7, device=env.device)
-    pose[:, :3] = position.to(env.device) + env.engine.env_origins
-    pose[:, 5], pose[:, 6] = math.sin(yaw / 2), math.cos(yaw / 2)
-    task.cube.write_state(pose, torch.zeros_like(pose[:, :6]))
+    turn = torch.tensor((0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))).expand(env.num_envs, 4)
+    place(env, env.task.cube, position, turn)
 
 
 def actions(env: Any, *values: float) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 from isaac_gymnasium.envs.franka_push_cube import FrankaPushCube
@@ -20,10 +21,7 @@ Make = Callable[..., Any]
 
 def put_cube(env: Any, position: Tensor) -> None:
     """Puts the cubes at (N, 3) positions in their environments, at rest."""
-    pose = torch.zeros(env.num_envs, 7, device=env.device)
-    pose[:, :3] = position.to(env.device) + env.engine.env_origins
-    pose[:, 6] = 1.0
-    env.task.cube.write_state(pose, torch.zeros_like(pose[:, :6]))
+    place(env, env.task.cube, position)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 from isaac_gymnasium.envs.franka_stack_cube import FrankaStackCube
@@ -21,15 +22,9 @@ Make = Callable[..., Any]
 
 
 def put(env: Any, cube: Tensor, base: Tensor, speed: Tensor | None = None) -> None:
-    """Puts the cubes to (N, 3) positions in their environments."""
-    for body, position in ((env.task.cube, cube), (env.task.base, base)):
-        pose = torch.zeros(env.num_envs, 7, device=env.device)
-        pose[:, :3] = position.to(env.device) + env.engine.env_origins
-        pose[:, 6] = 1.0
-        vel = torch.zeros(env.num_envs, 6, device=env.device)
-        if body is env.task.cube and speed is not None:
-            vel[:, 0] = speed.to(env.device)
-        body.write_state(pose, vel)
+    """Puts the cubes to (N, 3) positions, the red one moving along x with (N,) speeds."""
+    place(env, env.task.cube, cube, vel=None if speed is None else speed.unsqueeze(-1))
+    place(env, env.task.base, base)
 
 
 @pytest.mark.parametrize(

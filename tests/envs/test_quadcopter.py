@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from placing import place
 from torch import Tensor
 
 from isaac_gymnasium.envs.quadcopter import Quadcopter
@@ -21,13 +22,9 @@ HOVER = 2.0 / 1.9 - 1.0
 Make = Callable[..., Any]
 
 
-def put(env: Any, place: Tensor, quat: Tensor | None = None, vel: Tensor | None = None) -> None:
+def put(env: Any, position: Tensor, quat: Tensor | None = None, vel: Tensor | None = None) -> None:
     """Puts the bodies to (N, 3) places of their environments, (N, 4) turns, (N, 6) velocities."""
-    level = torch.tensor((0.0, 0.0, 0.0, 1.0)).expand(env.num_envs, 4)
-    pose = torch.cat((place, level if quat is None else quat), dim=-1).to(env.device)
-    pose[:, :3] += env.engine.env_origins
-    vel = torch.zeros(env.num_envs, 6) if vel is None else vel
-    env.task.body.write_state(pose, vel.to(env.device))
+    place(env, env.task.body, position, quat, vel)
 
 
 def test_it_flies_by_the_equations_of_motion(make: Make) -> None:
