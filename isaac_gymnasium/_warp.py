@@ -21,7 +21,10 @@ def import_warp() -> Any:
     """
     import warp
 
-    warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)
+    if hasattr(warp.config, "log_level"):
+        warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)
+    else:
+        warp.config.quiet = True  # the versions that come with Isaac Sim
     # Its library complains on the console where there is no GPU.
     with contextlib.nullcontext() if torch.cuda.is_available() else _silence():
         warp.init()

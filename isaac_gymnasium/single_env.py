@@ -80,9 +80,10 @@ class IsaacEnv(gym.Env[Any, np.ndarray]):
         obs, reward, terminated, truncated, info = self.vector_env.step(actions)
         return _first(obs), float(reward), bool(terminated), bool(truncated), _first(info)
 
-    def render(self) -> np.ndarray:
-        """(H, W, 3) uint8 frame; see `IsaacVectorEnv.render`."""
-        return self.vector_env.render()[0]
+    def render(self) -> np.ndarray | None:
+        """(H, W, 3) uint8 frame, None where a window is drawn; see `IsaacVectorEnv.render`."""
+        frames = self.vector_env.render()
+        return None if frames is None else frames[0]
 
     def close(self) -> None:
         """Frees the simulation."""

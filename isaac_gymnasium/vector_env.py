@@ -52,7 +52,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             (the next step resets it, with reward 0 and its action ignored) or `"Disabled"` (it
             must be reset with `options={"reset_mask": ...}` before the next step).
         max_episode_steps: Length at which an episode is truncated; by default the task's.
-        render_mode: None, or `"rgb_array"` for frames of single environments from `render`.
+        render_mode: None, `"rgb_array"` for frames of single environments from `render`, or
+            `"human"` for Isaac Sim's window, on the engine `isaacsim` alone.
         render_size: Width and height of a frame, pixels.
         cuda_graphs: On a GPU, record a step as CUDA graphs: the whole of it where the engine can be
             captured, otherwise the task's part.
@@ -79,7 +80,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (gymnasium's declaration)
-        "render_modes": ["rgb_array"],
+        "render_modes": ["rgb_array", "human"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
@@ -102,8 +103,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         **kwargs: Any,
     ) -> None:
         num_envs = _positive_int("num_envs", num_envs)
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        if render_mode not in (None, "rgb_array", "human"):
+            raise ValueError(
+                f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}"
+            )
         self.task = make_task(task, kwargs)
         self.num_envs = num_envs
         self.device = resolve_device(device)
@@ -139,7 +142,15 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _start(self, engine: str, randomization: str | Mapping[str, Any] | Randomization) -> None:
         engine_class = load_engine(engine)
-        engine_class.prepare()
+        watched = self.render_mode == "human"
+        if not engine_class.has_window:
+            self.metadata["render_modes"] = ["rgb_array"]
+            if watched:
+                raise ValueError(
+                    f"engine {engine_class.name!r} has no window for render_mode='human', isaacsim "
+                    "has: use 'rgb_array', or watch with view()"
+                )
+        engine_class.prepare(window=watched)
         # The scene builder imports USD, which an engine may have to bring itself.
         from isaac_gymnasium.scene.builder import Scene
 
@@ -185,7 +196,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                     },
                     self._guard_settings[1],
                 )
-                if self.render_mode is not None:
+                if self.render_mode == "rgb_array":
                     self._frame_maker = self._make_frame_maker()
                 self._act = self._segment(self._act_now)
                 self._drive = self._segment(task.each_physics_step)
@@ -275,6 +286,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             info = _clone(extras)
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
+            if self.render_mode == "human":
+                self.engine.draw()
             return _clone(self._observations()), info
 
     def step(
@@ -319,14 +332,19 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 info["_final_info"] = result["restart"].clone()
             return result["obs"], result["reward"], result["terminated"], result["truncated"], info
 
-    def render(self) -> Frames:  # type: ignore[override]
+    def render(self) -> Frames | None:  # type: ignore[override]
         """One frame for each environment, (H, W, 3) uint8, rendered when it is looked at.
 
-        A frame shows its environment alone, at the time of this call.
+        A frame shows its environment alone, at the time of this call. With `render_mode="human"`
+        the window is drawn, which each step and reset does as well, and None returned.
 
         Raises:
-            gymnasium.error.Error: If the environment was made without `render_mode="rgb_array"`.
+            gymnasium.error.Error: If the environment was made without a render mode.
         """
+        if self.render_mode == "human":
+            self._require_reset()
+            self.engine.draw()
+            return None
         return self._frames(lambda maker: maker.snapshot())
 
     def render_final(self) -> Frames:
@@ -336,7 +354,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     def _frames(self, snapshot: Callable[[FrameMaker], Tensor]) -> Frames:
         self._require_reset()
-        if self._frame_maker is None or self.render_mode is None:
+        if self._frame_maker is None or self.render_mode != "rgb_array":
             raise gym.error.Error(
                 "there are no frames: make the environment with render_mode='rgb_array'"
             )
@@ -370,7 +388,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._frame_maker = self._make_frame_maker()
             snapshot = self._frame_maker.snapshot()
             if final and self.autoreset_mode == AutoresetMode.SAME_STEP:
-                if self.render_mode is None:
+                if self.render_mode != "rgb_array":
                     raise gym.error.Error("final=True needs render_mode='rgb_array'")
                 snapshot = self._frame_maker.final
             return self._frame_maker.grid(snapshot, envs, size or self._render_size)
@@ -628,7 +646,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             if self.state_space is not None:
                 step["final_state"] = self._guard.clean(task.get_states())
             step = _clone(step)
-            if self.render_mode is not None and self._frame_maker is not None:
+            if self.render_mode == "rgb_array" and self._frame_maker is not None:
                 self._frame_maker.keep_final()
         elif mode == AutoresetMode.DISABLED:
             step["restart"] = torch.zeros_like(self._ended)

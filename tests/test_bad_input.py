@@ -49,7 +49,10 @@ CONSTRUCTION = [
     ),
     ({"device": "tpu"}, "ValueError: device must be 'auto', 'cpu' or 'cuda:k', got 'tpu'"),
     ({"device": 3.5}, "ValueError: device must be 'auto', 'cpu' or 'cuda:k', got 3.5"),
-    ({"render_mode": "human"}, "ValueError: render_mode must be None or 'rgb_array', got 'human'"),
+    (
+        {"render_mode": "ansi"},
+        "ValueError: render_mode must be None, 'rgb_array' or 'human', got 'ansi'",
+    ),
     (
         {"max_force": float("nan")},
         "ValueError: max_force must be a non-negative, finite number, got nan",

@@ -320,7 +320,7 @@ def test_an_unknown_keyword_is_refused_with_those_there_are() -> None:
             "same_step",
             "autoreset_mode must be one of 'NextStep', 'SameStep', 'Disabled', got 'same_step'",
         ),
-        ("render_mode", "human", "render_mode must be None or 'rgb_array', got 'human'"),
+        ("render_mode", "ansi", "render_mode must be None, 'rgb_array' or 'human', got 'ansi'"),
         ("engine", "bullet", "engine must be 'auto' or one of .*physx.*got 'bullet'"),
         ("episode_length_s", -1.0, "episode_length_s must be a positive, finite number, got -1.0"),
     ],
@@ -346,6 +346,12 @@ def test_a_task_without_a_finite_action_space_is_refused() -> None:
     for task in (Discrete, Unbounded):
         with pytest.raises(TypeError, match="action space must be a finite Box, got"):
             IsaacVectorEnv(task, 2, device="cpu")
+
+
+def test_a_window_is_for_engines_that_have_one(make: Make) -> None:
+    with pytest.raises(ValueError, match=r"has no window.*isaacsim has"):
+        make(render_mode="human")
+    assert make().metadata["render_modes"] == ["rgb_array"]
 
 
 def test_metadata_belong_to_the_instance(make: Make) -> None:

@@ -36,6 +36,7 @@ def run_experiments(
         "a body at rest weighs on the ground": _weighs,
         "a mask selects environments": _masks,
         "a force accelerates a mass": _accelerates,
+        "a camera sees how far the ground is": _sees,
     }
     for name, experiment in experiments.items():
         outcomes[name] = _outcome(lambda e=experiment: _on_scene(e, engine, device))  # type: ignore[misc]
@@ -112,6 +113,16 @@ def _accelerates(engine: Engine) -> None:
         ball.apply_wrench(force, torch.zeros_like(force))
         engine.step()
     _close(ball.vel[:, 0], force[:, 0] / 0.5 * 12 * _DT, 1e-3)
+
+
+def _sees(engine: Engine) -> None:
+    from isaac_gymnasium.sensors import Camera
+
+    pose = {"position": (-0.3, -0.2, 3.0), "target": (-0.3, -0.2, 0.0)}
+    camera = Camera(engine, width=33, height=17, fov=0.3, outputs=("rgb", "depth"), **pose)  # type: ignore[arg-type]
+    _close(camera.depth, 3.0, 0.02)
+    if not camera.rgb.any():
+        raise ArithmeticError("the picture is black")
 
 
 def _environment(task: str, engine: str, device: torch.device) -> None:

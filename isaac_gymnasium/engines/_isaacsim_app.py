@@ -1,24 +1,30 @@
-"""The one Kit application of a process: starting it, finding one that runs, closing it at exit."""
+"""Kit itself: the one application of a process, and the pictures that its RTX renderer takes."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import logging
+import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from isaac_gymnasium.engines.base import EngineError
+import torch
+from torch import Tensor
+
+from isaac_gymnasium._warp import import_warp
+from isaac_gymnasium.engines.base import EngineCamera, EngineError
 
 logger = logging.getLogger("isaac_gymnasium.isaacsim")
 
 LICENCE_VARIABLES = {"pip": "OMNI_KIT_ACCEPT_EULA=YES", "container": "ACCEPT_EULA=Y"}
 """What a user who accepts NVIDIA's licence sets. This package never sets them."""
 
-_EXTENSIONS = ("omni.physx", "omni.physics.tensors", "isaacsim.core.cloner")
+# Fabric has to be there before the physics is loaded: it brings the poses to the renderer.
+_EXTENSIONS = ("omni.physx", "omni.physx.fabric", "omni.physics.tensors", "isaacsim.core.cloner")
 
 
 class Version(NamedTuple):
@@ -104,7 +110,7 @@ def owns_app() -> bool:
     return _app is not None
 
 
-def enable_extensions() -> None:
+def enable_extensions(names: Sequence[str] = _EXTENSIONS) -> None:
     """Switches on what the engine needs; experiences differ in what they load.
 
     Raises:
@@ -113,7 +119,7 @@ def enable_extensions() -> None:
     import omni.kit.app
 
     manager = omni.kit.app.get_app().get_extension_manager()
-    for name in _EXTENSIONS:
+    for name in names:
         if not manager.is_extension_enabled(name) and not manager.set_extension_enabled_immediate(
             name, True
         ):
@@ -180,3 +186,162 @@ def _close_at_exit() -> None:
         _app.close(exit_code=int(failed))
     else:
         _app.close()
+
+
+# ---------------------------------------------------------------------- cameras
+
+_ANNOTATORS = {"rgb": "rgb", "depth": "distance_to_image_plane", "normals": "normals"}
+_APERTURE = 20.955  # of a 35 mm camera, mm; with the focal length it gives the field of view
+_FAR = 1.0e5
+_FRAMES_TO_WAIT = 32
+
+
+class TiledCamera(EngineCamera):
+    """RTX cameras, one in every environment; their pictures are the tiles of one render product.
+
+    Args:
+        name: Of the prims and of the render product.
+        environments: Paths of the environments.
+        width: Of a picture, pixels.
+        height: Of a picture, pixels.
+        fov: Vertical field of view, rad.
+        near: Depth below which nothing is seen, m.
+        outputs: Some of `"rgb"`, `"depth"` and `"normals"`.
+        device: Where the pictures are wanted.
+        draw: Lets RTX draw a frame of the present state, if asked to, or if it has none yet.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        environments: Sequence[str],
+        *,
+        width: int,
+        height: int,
+        fov: float,
+        near: float,
+        outputs: Sequence[str],
+        device: torch.device,
+        draw: Callable[[bool], None],
+    ) -> None:
+        self.name = name
+        self.outputs = tuple(outputs)
+        self._environments = list(environments)
+        self._paths = [f"/World/cameras/{name}/env_{k}" for k in range(len(environments))]
+        self._width, self._height, self._near = width, height, near
+        wide = 2.0 * math.tan(0.5 * fov) * width / height
+        self._focal_length = _APERTURE / wide
+        self._device = device
+        self._draw = draw
+        self.open()
+
+    @staticmethod
+    def offers(outputs: Sequence[str]) -> list[str]:
+        """Those of the outputs that RTX has."""
+        return [name for name in outputs if name in _ANNOTATORS]
+
+    def open(self) -> None:
+        """Makes the cameras in the stage that is open, and asks for their pictures."""
+        enable_extensions(["omni.replicator.core"])
+        import omni.replicator.core as rep
+
+        self._author()
+        product = rep.create.render_product_tiled(
+            cameras=self._paths, tile_resolution=(self._width, self._height), name=self.name
+        )
+        self._product = product
+        self._annotators = {}
+        for name in self.outputs:
+            annotator = rep.AnnotatorRegistry.get_annotator(
+                _ANNOTATORS[name], device=str(self._device), do_array_copy=False
+            )
+            annotator.attach(product.path)
+            self._annotators[name] = annotator
+
+    def _author(self) -> None:
+        import omni.usd
+        from pxr import Gf, Sdf, UsdGeom
+
+        stage = omni.usd.get_context().get_stage()
+        layer = stage.GetRootLayer()
+        self._transforms = []
+        self._placed: Tensor | None = None
+        for path, environment in zip(self._paths, self._environments, strict=True):
+            camera = UsdGeom.Camera.Define(stage, path)
+            camera.CreateHorizontalApertureAttr(_APERTURE)
+            camera.CreateVerticalApertureAttr(_APERTURE * self._height / self._width)
+            camera.CreateFocalLengthAttr(self._focal_length)
+            camera.CreateClippingRangeAttr(Gf.Vec2f(self._near, _FAR))
+            camera.AddTransformOp().Set(Gf.Matrix4d(1.0))
+            # Where RTX knows partitions, a camera sees its own environment and what is nobody's.
+            for prim, attribute in (
+                (camera.GetPrim(), "omni:scenePartition"),
+                (stage.GetPrimAtPath(environment), "primvars:omni:scenePartition"),
+            ):
+                partition = prim.CreateAttribute(attribute, Sdf.ValueTypeNames.Token)
+                partition.Set(environment.rpartition("/")[2])
+            self._transforms.append(layer.GetAttributeAtPath(f"{path}.xformOp:transform"))
+
+    def close(self) -> None:
+        """Lets go of the pictures, before the stage is gone."""
+        for annotator in self._annotators.values():
+            annotator.detach()
+        self._product.destroy()
+
+    def take(self, poses: Tensor, images: Mapping[str, Tensor]) -> None:
+        self._draw(self._place(poses))
+        for _ in range(_FRAMES_TO_WAIT):
+            tiles = {name: self._tiles(name) for name in self.outputs}
+            if all(each is not None for each in tiles.values()):
+                break
+            self._draw(True)
+        for name, each in tiles.items():
+            if each is None:
+                raise EngineError(
+                    f"RTX has drawn no {name} in {_FRAMES_TO_WAIT} frames: it needs a GPU with RT "
+                    "cores, and Kit an experience that renders"
+                )
+            image = images[name]
+            pictures = self._cut(each, len(image))
+            image.copy_(pictures[..., 0] if image.ndim == 3 else pictures[..., : image.shape[-1]])
+
+    def _place(self, poses: Tensor) -> bool:
+        """Moves the cameras, and says whether any has moved."""
+        from pxr import Gf, Sdf
+
+        poses = poses.to("cpu", torch.float64)
+        if self._placed is not None and torch.equal(poses, self._placed):
+            return False
+        self._placed = poses
+        # A camera of USD looks along its -z axis, and its y axis points up.
+        over = Gf.Quatd(0.0, 1.0, 0.0, 0.0)
+        with Sdf.ChangeBlock():
+            for transform, (x, y, z, qx, qy, qz, qw) in zip(
+                self._transforms, poses.tolist(), strict=True
+            ):
+                turn = Gf.Rotation(Gf.Quatd(qw, qx, qy, qz) * over)
+                transform.default = Gf.Matrix4d(turn, Gf.Vec3d(x, y, z))
+        return True
+
+    def _tiles(self, name: str) -> Tensor | None:
+        """What RTX has drawn last, None before the first frame."""
+        data = self._annotators[name].get_data()
+        data = data["data"] if isinstance(data, dict) else data
+        if data is None or data.size == 0:
+            return None
+        if self._device.type == "cpu":
+            return torch.from_numpy(data.copy())
+        tiles: Tensor = import_warp().to_torch(data)
+        return tiles
+
+    def _cut(self, tiles: Tensor, count: int) -> Tensor:
+        """(N, H, W, C) pictures, which lie row by row in (rows H, columns W, C) tiles."""
+        tall, wide = tiles.shape[:2]
+        rows, columns = tall // self._height, wide // self._width
+        if rows * columns < count or tall % self._height or wide % self._width:
+            raise EngineError(
+                f"RTX has drawn {tall} x {wide} pixels, which are not {count} pictures of "
+                f"{self._height} x {self._width}"
+            )
+        pictures = tiles.reshape(rows, self._height, columns, self._width, -1).transpose(1, 2)
+        return pictures.flatten(0, 1)[:count]

@@ -111,6 +111,7 @@ class Engine(abc.ABC):
 
     Attributes:
         name: The name `make_vec(..., engine=name)` knows it by.
+        has_window: Whether it can show the simulation in a window of its own.
         num_envs: Number of environments, N.
         dt: Length of one physics step, s.
         device: Where the tensors live.
@@ -121,6 +122,7 @@ class Engine(abc.ABC):
     """
 
     name: ClassVar[str]
+    has_window: ClassVar[bool] = False
 
     def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:
         self.scene = scene
@@ -145,8 +147,12 @@ class Engine(abc.ABC):
         self.markers: Callable[[], Mapping[str, Tensor]] = dict
 
     @classmethod  # noqa: B027 (most engines have nothing to start)
-    def prepare(cls) -> None:
-        """Starts what has to run before `pxr` is imported; called before the scene is built."""
+    def prepare(cls, *, window: bool = False) -> None:
+        """Starts what has to run before `pxr` is imported; called before the scene is built.
+
+        Args:
+            window: Whether somebody wants to watch, in the window of an engine that has one.
+        """
 
     # ------------------------------------------------------------------ objects of the scene
 
@@ -253,6 +259,25 @@ class Engine(abc.ABC):
         self._restart()
         for view in self._views:
             view._renew()
+
+    # ------------------------------------------------------------------ pictures
+
+    def draw(self) -> None:  # noqa: B027 (most engines have no window)
+        """Draws the present state in the engine's own window, where it has one."""
+
+    def camera(
+        self, *, width: int, height: int, fov: float, near: float, outputs: Sequence[str]
+    ) -> EngineCamera | None:
+        """A camera of the engine's own renderer in every environment, None where it has none.
+
+        Args:
+            width: Pixels.
+            height: Pixels.
+            fov: Vertical field of view, rad.
+            near: Depth below which nothing is seen, m.
+            outputs: What is wanted; the camera may have less.
+        """
+        return None
 
     @property
     def state_version(self) -> int | None:
@@ -397,6 +422,26 @@ class Engine(abc.ABC):
             if quantity in view.STATE:
                 self._kinematics_dirty = True
         self._pending.clear()
+
+
+class EngineCamera(abc.ABC):
+    """Cameras of an engine's own renderer, one in every environment.
+
+    Attributes:
+        outputs: What it takes pictures of, some of `"rgb"`, `"depth"` and `"normals"`.
+    """
+
+    outputs: tuple[str, ...]
+
+    @abc.abstractmethod
+    def take(self, poses: Tensor, images: Mapping[str, Tensor]) -> None:
+        """Takes pictures of the present state.
+
+        Args:
+            poses: (N, 7) of the cameras, world frame: x to the right, y down, z ahead.
+            images: What to fill, by output: rgb (N, H, W, 3) uint8; depth (N, H, W), m, infinite
+                where nothing is; normals (N, H, W, 3), world frame.
+        """
 
 
 class View(abc.ABC):

@@ -13,8 +13,12 @@ What the tensor API asks for, and how it is met:
 * Properties live on the CPU, indices included, whatever the physics runs on.
 * A GPU needs one step before anything can be read. The authored state is written after it.
 
-On CUDA all environments stand at the origin, kept apart by environment ids; on the CPU they stand
-on the grid that engine `physx` uses, kept apart by collision groups as well.
+Environments stand on the grid that engine `physx` uses on the CPU, kept apart by collision groups.
+On CUDA environment ids keep them apart, and the grid is there to be looked at, so that its cells
+are no larger than `_SHOWN_CELL`.
+
+What Kit shows comes from Fabric, which is brought up to date before a frame is drawn. Cameras are
+tiles of one RTX render product each (`TiledCamera`).
 
 Kit lives as long as the process. One environment can be open at a time.
 """
@@ -39,6 +43,7 @@ from isaac_gymnasium.engines.base import (
     Body,
     Contacts,
     Engine,
+    EngineCamera,
     EngineError,
     RigidBody,
 )
@@ -49,6 +54,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["IsaacSimEngine", "start"]
+
+_SHOWN_CELL = 10.0
 
 
 class _Access(NamedTuple):
@@ -166,17 +173,18 @@ class IsaacSimEngine(Engine):
     """Isaac Sim. See the module's docstring."""
 
     name: ClassVar[str] = "isaacsim"
+    has_window: ClassVar[bool] = True
     _open_engine: ClassVar[IsaacSimEngine | None] = None
 
     @classmethod
-    def prepare(cls) -> None:
-        """Starts Isaac Sim, without a window, where it does not run.
+    def prepare(cls, *, window: bool = False) -> None:
+        """Starts Isaac Sim where it does not run.
 
         Raises:
             EngineError: If it cannot be started, or another of its environments is open.
         """
         cls._refuse_second()
-        start()
+        start(headless=not window)
 
     @classmethod
     def _refuse_second(cls) -> None:
@@ -191,15 +199,15 @@ class IsaacSimEngine(Engine):
         self._refuse_second()
         scene.validate()
         gpu = device.type == "cuda"
-        self._cells = [
-            (0.0, 0.0) if gpu else grid_cell(k, scene.env_spacing) for k in range(num_envs)
-        ]
-        origins = torch.tensor([(x, y, 0.0) for x, y in self._cells])
+        edge = min(scene.env_spacing, _SHOWN_CELL) if gpu else scene.env_spacing
+        origins = torch.tensor([(*grid_cell(k, edge), 0.0) for k in range(num_envs)])
         self.env_origins = origins.to(device)
         self.has_history = scene.num_colliders > 0
         self._event = torch.cuda.Event() if gpu else None
         self._ids: dict[int, Tensor] = {}
         self._contacts: list[IsaacSimContacts] = []
+        self._cameras: list[app.TiledCamera] = []
+        self._drawn: int | None = None
         type(self)._open_engine = self
         try:
             self._open()
@@ -242,6 +250,7 @@ class IsaacSimEngine(Engine):
         self._author_device_settings()
         file = Path(self._folder.name) / "scene.usda"
         self.scene.stage.Export(str(file))
+        _dress(file)
         context = omni.usd.get_context()
         if not context.open_stage(str(file)):
             raise EngineError(f"Kit cannot open the scene at {file}")
@@ -281,7 +290,7 @@ class IsaacSimEngine(Engine):
         gpu = self.device.type == "cuda"
         cloner = Cloner(stage=stage)
         cloner.define_base_env(ENV_ROOT)
-        paths = cloner.generate_paths(f"{ENV_ROOT}/env", self.num_envs)
+        self._env_paths = paths = cloner.generate_paths(f"{ENV_ROOT}/env", self.num_envs)
         cloner.clone(
             source_prim_path=ENV_0,
             prim_paths=paths,
@@ -332,6 +341,8 @@ class IsaacSimEngine(Engine):
             get_physx_simulation_interface,
         )
 
+        for camera in self._cameras:
+            camera.close()
         if self._sim_view is not None:
             self._sim_view.invalidate()
             self._sim_view = None
@@ -362,26 +373,63 @@ class IsaacSimEngine(Engine):
         simulation.fetch_results()
         self._time += self.dt
 
-    def _advance(self, substeps: int) -> None:
-        super()._advance(substeps)
+    def step(self, substeps: int = 1) -> None:
+        super().step(substeps)
         if app.shows_window():
-            self._show()
+            self.draw()
 
-    def _show(self) -> None:
-        """Brings the poses to the window, and draws it where its loop is ours."""
+    def draw(self) -> None:
+        """Brings the poses to Kit's renderer, and draws a frame where Kit's loop is ours.
+
+        Raises:
+            EngineError: If the window has been closed.
+        """
         import carb.settings
-        import omni.kit.app
+        from omni.physxfabric import get_physx_fabric_interface
 
+        self._bring_up_to_date()
         self._update_kinematics()
-        manager = omni.kit.app.get_app().get_extension_manager()
-        if manager.is_extension_enabled("omni.physx.fabric"):
-            from omni.physxfabric import get_physx_fabric_interface
-
-            get_physx_fabric_interface().force_update(self.dt, self._time)
+        get_physx_fabric_interface().force_update(self.dt, self._time)
         settings = carb.settings.get_settings()
         settings.set_bool("/app/player/playSimulations", False)
         app.update()
         settings.set_bool("/app/player/playSimulations", True)
+        if not app.kit_is_running():
+            raise EngineError("Isaac Sim's window has been closed")
+        self._drawn = self.state_version
+
+    def _draw_for_camera(self, anew: bool) -> None:
+        if self._record is not None:
+            self._record.calls("RTX draws a picture")
+        self._bring_up_to_date()
+        if anew or self._drawn is None or self._drawn != self.state_version:
+            self.draw()
+
+    def camera(
+        self, *, width: int, height: int, fov: float, near: float, outputs: Sequence[str]
+    ) -> EngineCamera | None:
+        offered = app.TiledCamera.offers(outputs)
+        if not offered:
+            return None
+        if not app.owns_app():
+            app.logger.warning(
+                "Kit was not started by isaac_gymnasium, so its frames are not ours to ask for: "
+                "pictures come from the ray caster, not from RTX"
+            )
+            return None
+        camera = app.TiledCamera(
+            f"camera_{len(self._cameras)}",
+            self._env_paths,
+            width=width,
+            height=height,
+            fov=fov,
+            near=near,
+            outputs=offered,
+            device=self.device,
+            draw=self._draw_for_camera,
+        )
+        self._cameras.append(camera)
+        return camera
 
     def _update_kinematics(self) -> None:
         self._sim_view.update_articulations_kinematic()
@@ -408,6 +456,9 @@ class IsaacSimEngine(Engine):
         self._open()
         for contacts in self._contacts:
             contacts.bind()
+        self._drawn = None
+        for camera in self._cameras:
+            camera.open()
 
     def _destroy(self) -> None:
         try:
@@ -464,6 +515,35 @@ class IsaacSimEngine(Engine):
         poses = torch.tensor(pose, dtype=torch.float32, device=self.device).repeat(self.num_envs, 1)
         poses[:, :3] += self.env_origins
         return poses
+
+
+def _dress(file: Path) -> None:
+    """Adds to an exported scene what RTX needs to show it: light, and a ground that can be seen.
+
+    Isaac Sim's own ground planes are a mesh to look at and a plane, for guidance, to stand on.
+    """
+    from pxr import Gf, Usd, UsdGeom, UsdLux
+
+    stage = Usd.Stage.Open(str(file))
+    if not any(prim.HasAPI(UsdLux.LightAPI) for prim in stage.Traverse()):
+        sky = UsdLux.DomeLight.Define(stage, "/World/lights/sky")
+        sky.CreateIntensityAttr(1000.0)
+        sun = UsdLux.DistantLight.Define(stage, "/World/lights/sun")
+        sun.CreateIntensityAttr(2000.0)
+        sun.AddRotateXYZOp().Set(Gf.Vec3f(35.0, 20.0, 0.0))
+    plane = UsdGeom.Plane.Get(stage, "/World/ground")
+    if plane:
+        plane.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        ground = UsdGeom.Mesh.Define(stage, "/World/ground_to_see")
+        edge = 1000.0
+        corners = [(-edge, -edge, 0.0), (edge, -edge, 0.0), (edge, edge, 0.0), (-edge, edge, 0.0)]
+        ground.CreatePointsAttr([Gf.Vec3f(*corner) for corner in corners])
+        ground.CreateNormalsAttr([Gf.Vec3f(0.0, 0.0, 1.0)] * 4)
+        ground.CreateFaceVertexCountsAttr([4])
+        ground.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
+        ground.CreateSubdivisionSchemeAttr("none")
+        ground.CreateDisplayColorAttr(plane.GetDisplayColorAttr().Get())
+    stage.GetRootLayer().Save()
 
 
 def _exists(view: Any) -> bool:

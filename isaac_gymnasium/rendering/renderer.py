@@ -97,7 +97,6 @@ class Images:
         segmentation: (I, H, W) int32, index into `Renderer.labels`; 0 where nothing is.
         normals: (I, H, W, 3) float32, unit, in the environment frame, towards the camera; zero
             where nothing is.
-        stamp: For whoever renders into them, to note of which state they are.
         changed: (I,) int32, 1 for the images that the last rendering had to make anew.
     """
 
@@ -120,13 +119,16 @@ class Images:
         self.depth = make("depth", dtype=torch.float32)
         self.segmentation = make("segmentation", dtype=torch.int32)
         self.normals = make("normals", 3, dtype=torch.float32)
-        self.stamp: object = None
         # What they show, and how: where that is the same again, so is the image.
         self.changed = torch.zeros(count, dtype=torch.int32, device=device)
         self.cameras = torch.full((count, 7), math.nan, device=device)
         self.poses = torch.empty(0, 0, 7, device=device)
         self.light = torch.full((count, 9), math.nan, device=device)
         self.settings: object = None
+
+    def wanted(self) -> dict[str, Tensor]:
+        """The buffers of `outputs`, by name."""
+        return {name: getattr(self, name) for name in self.outputs}
 
 
 class Renderer:

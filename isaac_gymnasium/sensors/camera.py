@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.engines.base import Engine
-from isaac_gymnasium.rendering.renderer import Renderer
+from isaac_gymnasium.rendering.renderer import Images, Renderer
 from isaac_gymnasium.rendering.view import Lens, look_at
 from isaac_gymnasium.scene.model import IDENTITY, ORIGIN, Quat, Vec3
 from isaac_gymnasium.transforms import pose_compose
@@ -21,6 +21,10 @@ class Camera:
     Make it in `Task.post_reset`. It renders when it is read, all environments at once, and not
     again before the state changes; reading is safe in code that is recorded as a CUDA graph. Each
     image shows its own environment alone.
+
+    Pictures come from the package's own ray caster. On the engine `isaacsim`, colours, depths and
+    normals come from RTX instead, where the package has started Kit; `shadows` and `samples` are
+    then up to RTX.
 
     The camera's axes are x to the right, y down and z ahead.
 
@@ -75,7 +79,18 @@ class Camera:
         self._engine = engine
         self._renderer = Renderer.of(engine)
         self._row = None if body is None else self._renderer.row(body)
-        self._images = self._renderer.images(engine.num_envs, self.lens, outputs)
+        self._own = engine.camera(width=width, height=height, fov=fov, near=near, outputs=outputs)
+        theirs = () if self._own is None else self._own.outputs
+        rest = [name for name in outputs if name not in theirs]
+        self._images: dict[str, Tensor] = {}
+        self._cast: Images | None = None
+        if theirs:
+            self._images = self._renderer.images(engine.num_envs, self.lens, theirs).wanted()
+        if rest or not theirs:
+            names = rest if theirs else outputs
+            self._cast = self._renderer.images(engine.num_envs, self.lens, names)
+            self._images |= self._cast.wanted()
+        self._stamp: object = None
         if samples < 1 or (samples > 1 and tuple(outputs) != ("rgb",)):
             raise ValueError(f"samples must be 1, or more for rgb alone, got {samples}")
         self._shadows, self._samples = shadows, samples
@@ -129,10 +144,15 @@ class Camera:
             device=self.local_pose.device,
         )
 
+    @property
+    def is_ray_cast(self) -> bool:
+        """Whether all pictures come from the package's own ray caster."""
+        return self._own is None
+
     def _read(self, name: str) -> Tensor:
-        if name not in self._images.outputs:
+        if name not in self._images:
             raise ValueError(
-                f"this camera has no {name}: make it with outputs={(*self._images.outputs, name)}"
+                f"this camera has no {name}: make it with outputs={(*self._images, name)}"
             )
         version = self._engine.state_version
         lights = self._renderer.lights
@@ -141,19 +161,27 @@ class Camera:
             shift = 0 if self.shift is None else self.shift._version
             light = 0 if lights is None else lights.version
             stamp = (version, self.local_pose._version, shift, light)
-        if stamp is None or stamp != self._images.stamp:
+        if stamp is None or stamp != self._stamp:
+            self._take()
+            self._stamp = stamp
+        return self._images[name]
+
+    def _take(self) -> None:
+        pose = self.pose
+        if self._cast is not None:
             self._renderer.render(
                 self._renderer.poses(),
-                self.pose,
-                self._images,
+                pose,
+                self._cast,
                 world_offsets=-self._engine.env_origins,
                 shadows=self._shadows,
                 samples=self._samples,
-                lights=lights,
+                lights=self._renderer.lights,
             )
-            self._images.stamp = stamp
-        image: Tensor = getattr(self._images, name)
-        return image
+        if self._own is not None:
+            pose = pose.clone()
+            pose[:, :3] += self._engine.env_origins
+            self._own.take(pose, self._images)
 
 
 def _local_pose(position: Vec3, orientation: Quat | None, target: Vec3 | None) -> Tensor:

@@ -92,23 +92,44 @@ except isaac_gymnasium.engines.EngineError as error:
     assert message in done.stdout, done.stdout + done.stderr
 
 
-def test_a_window_is_drawn_each_step() -> None:
+def test_a_window_is_drawn_each_step_and_reset() -> None:
     program = """
 import gymnasium as gym, torch
 import isaac_gymnasium
+env = gym.make_vec(
+    "IsaacCartpole-v0", num_envs=2, engine="isaacsim", device="cpu", render_mode="human"
+)
+from kit_world import WORLD
+assert WORLD.app.config["headless"] is False
+assert "human" in env.metadata["render_modes"]
+frames = [WORLD.updates]
+env.reset(seed=0)
+frames.append(WORLD.updates)
+for _ in range(3):
+    env.step(torch.zeros(2, 1))
+frames.append(WORLD.updates)
+assert env.render() is None
+frames.append(WORLD.updates)
+print("frames", [b - a for a, b in zip(frames, frames[1:])])
+WORLD.closed = True
+try:
+    env.step(torch.zeros(2, 1))
+except isaac_gymnasium.engines.EngineError as error:
+    print(error)
+"""
+    done = run(program)
+    assert "frames [1, 3, 1]" in done.stdout, done.stderr
+    assert "window has been closed" in done.stdout
+
+
+def test_kit_takes_settings_when_it_is_started_by_hand() -> None:
+    program = """
 from isaac_gymnasium.engines import isaacsim
 isaacsim.start(headless=False, width=640)
 from kit_world import WORLD
-assert WORLD.app.config["headless"] is False and WORLD.app.config["width"] == 640
-env = gym.make_vec("IsaacCartpole-v0", num_envs=2, engine="isaacsim", device="cpu")
-env.reset(seed=0)
-before = WORLD.updates
-for _ in range(3):
-    env.step(torch.zeros(2, 1))
-print("frames", WORLD.updates - before)
+print(WORLD.app.config["headless"], WORLD.app.config["width"])
 """
-    done = run(program)
-    assert "frames 3" in done.stdout, done.stderr
+    assert "False 640" in run(program).stdout
 
 
 def test_other_engines_never_import_it() -> None:

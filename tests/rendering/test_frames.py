@@ -152,8 +152,10 @@ def test_the_grid_needs_no_render_mode_but_frames_do() -> None:
 
 
 def test_bad_modes_and_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="render_mode must be None or 'rgb_array', got 'human'"):
-        make(render_mode="human")
+    with pytest.raises(
+        ValueError, match="render_mode must be None, 'rgb_array' or 'human', got 'x'"
+    ):
+        make(render_mode="x")
     with pytest.raises(ValueError, match="the height in render_size must be an integer"):
         make(render_size=(80, 0))
 

@@ -40,6 +40,9 @@ class World:
         self.closed = False
         self.settings: dict[str, Any] = {}
         self.updates = 0
+        self.extensions = {"omni.physx", "omni.physics.tensors"}
+        self.products: list[Any] = []
+        self.fabric: Any = None
         self.stage: Any = None
         self.stage_id = -1
         self.replicators: dict[int, tuple[Any, Any, Any]] = {}
@@ -55,6 +58,11 @@ class World:
     def require_app(self, module: str) -> None:
         if not self.running:
             raise ModuleNotFoundError(f"No module named {module!r} (Kit has not been started)")
+
+    def require_extension(self, name: str) -> None:
+        self.require_app(name)
+        if name not in self.extensions:
+            raise ModuleNotFoundError(f"No module named {name!r} (the extension is not enabled)")
 
     def refuse(self, why: str) -> bool:
         """What a compiled function does with bad input: it logs, and returns False."""
@@ -78,6 +86,28 @@ class World:
             raise ProcessEnded(exit_code)
         os._exit(exit_code)
 
+    def update(self) -> None:
+        """One frame of Kit: every render product draws what Fabric and the stage say now."""
+        if (
+            self.physics is not None
+            and self.settings.get("/app/player/playSimulations") is not False
+        ):
+            raise KitRuleBroken("Kit's own loop would have stepped the physics")
+        self.updates += 1
+        for product in self.products:
+            product.draw()
+
+    def update_fabric(self, time: float) -> None:
+        if time <= 0.0:
+            raise KitRuleBroken("Fabric was updated before the first step")
+        physics = self.require_physics()
+        if physics.stale:
+            raise KitRuleBroken("Fabric was given link poses of before a write")
+        if physics.has_fabric:
+            from kit_render import body_poses
+
+            self.fabric = body_poses(physics)
+
     # ------------------------------------------------------------------ the stage
 
     def new_stage(self) -> bool:
@@ -100,6 +130,9 @@ class World:
 
         if self.physics is not None:
             raise KitRuleBroken("the stage was replaced below a running simulation")
+        if self.products:
+            raise KitRuleBroken("the stage was replaced below a render product")
+        self.fabric = None
         if self.stage is not None:
             if self.stage_id in self.replicators:
                 raise KitRuleBroken("the replicator of a stage that is gone was not unregistered")
@@ -179,6 +212,8 @@ class Physics:
         self.world = world
         self.gpu = gpu
         self.valid = True
+        # What is switched on later has never heard of these bodies.
+        self.has_fabric = "omni.physx.fabric" in world.extensions
         self.steps = 0
         self.started = False
         self.in_flight = False

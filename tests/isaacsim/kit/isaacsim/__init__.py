@@ -21,7 +21,7 @@ class SimulationApp:
         WORLD.start(self)
 
     def update(self) -> None:
-        WORLD.updates += 1
+        WORLD.update()
 
     def is_running(self) -> bool:
         return WORLD.running

@@ -1,12 +1,11 @@
-from kit_world import WORLD, KitRuleBroken
+from kit_world import WORLD
 
-WORLD.require_app(__name__)
+WORLD.require_extension("omni.physx.fabric")
 
 
 class PhysXFabric:
     def force_update(self, elapsedStep: float, currentTime: float) -> None:
-        if currentTime <= 0.0:
-            raise KitRuleBroken("Fabric was updated before the first step")
+        WORLD.update_fabric(currentTime)
 
 
 def get_physx_fabric_interface() -> PhysXFabric:

@@ -1,16 +1,16 @@
 from kit_world import WORLD
 
-_ENABLED = {"omni.physx", "omni.physics.tensors", "omni.physx.fabric"}
+_THERE = {"omni.physx.fabric", "omni.replicator.core", "isaacsim.core.cloner"}
 
 
 class ExtensionManager:
     def is_extension_enabled(self, ext_id: str) -> bool:
-        return ext_id in _ENABLED
+        return ext_id in WORLD.extensions
 
     def set_extension_enabled_immediate(self, ext_id: str, enabled: bool) -> bool:
-        if ext_id != "isaacsim.core.cloner":
+        if ext_id not in _THERE:
             return False
-        _ENABLED.add(ext_id)
+        WORLD.extensions.add(ext_id)
         return True
 
 
