@@ -174,7 +174,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 task.post_reset()
                 renderer = self.engine.renderer
                 if randomization == "default" and renderer is not None and renderer.cameras:
-                    plan = with_cameras(plan)
+                    light = all(camera.is_ray_cast for camera in renderer.cameras)
+                    plan = with_cameras(plan, light=light)
                 self.randomization = Randomizer(
                     plan,
                     self.engine,

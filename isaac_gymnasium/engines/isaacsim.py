@@ -384,6 +384,8 @@ class IsaacSimEngine(Engine):
         Raises:
             EngineError: If the window has been closed.
         """
+        if not app.kit_is_running():
+            raise EngineError("Isaac Sim's window has been closed")
         import carb.settings
         from omni.physxfabric import get_physx_fabric_interface
 
@@ -394,8 +396,6 @@ class IsaacSimEngine(Engine):
         settings.set_bool("/app/player/playSimulations", False)
         app.update()
         settings.set_bool("/app/player/playSimulations", True)
-        if not app.kit_is_running():
-            raise EngineError("Isaac Sim's window has been closed")
         self._drawn = self.state_version
 
     def _draw_for_camera(self, anew: bool) -> None:

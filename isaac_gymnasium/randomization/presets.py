@@ -84,9 +84,12 @@ def default_randomization(scene: Scene) -> Randomization:
     return Randomization(terms=terms)
 
 
-def with_cameras(plan: Randomization) -> Randomization:
-    """A default with the margins of cameras and light beside the rest."""
-    return replace(plan, terms={**plan.terms, **_terms(CAMERAS)})
+def with_cameras(plan: Randomization, *, light: bool) -> Randomization:
+    """A default with the margins of cameras, and perhaps of light, beside the rest."""
+    terms = _terms(CAMERAS)
+    if not light:
+        terms = {name: t for name, t in terms.items() if t.target.startswith("camera")}
+    return replace(plan, terms={**plan.terms, **terms})
 
 
 def _terms(template: Template) -> dict[str, Term]:

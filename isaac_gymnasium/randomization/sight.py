@@ -34,7 +34,7 @@ class Sight:
         """Lets a term act; how many numbers it needs in an environment.
 
         Raises:
-            ValueError: If the task has no such camera, or none at all.
+            ValueError: If the task has no such camera, or none at all, or RTX lights the images.
         """
         renderer = self._engine.renderer
         if renderer is None or not renderer.cameras:
@@ -43,6 +43,8 @@ class Sight:
         if not term.target.startswith("camera"):
             if term.names is not None:
                 raise ValueError(f"{term.target}: of the whole scene, names must be None")
+            if not all(camera.is_ray_cast for camera in renderer.cameras):
+                raise ValueError(f"{term.target}: RTX draws the cameras, by the light of the stage")
             if self._lights is None:
                 self._lights = renderer.differ_in_light()
                 self._direction = self._lights.direction[0] / self._lights.direction[0].norm()

@@ -82,14 +82,14 @@ class Camera:
         self._own = engine.camera(width=width, height=height, fov=fov, near=near, outputs=outputs)
         theirs = () if self._own is None else self._own.outputs
         rest = [name for name in outputs if name not in theirs]
-        self._images: dict[str, Tensor] = {}
-        self._cast: Images | None = None
+        self._buffers: dict[str, Tensor] = {}
+        self._images: Images | None = None
         if theirs:
-            self._images = self._renderer.images(engine.num_envs, self.lens, theirs).wanted()
+            self._buffers = self._renderer.images(engine.num_envs, self.lens, theirs).wanted()
         if rest or not theirs:
             names = rest if theirs else outputs
-            self._cast = self._renderer.images(engine.num_envs, self.lens, names)
-            self._images |= self._cast.wanted()
+            self._images = self._renderer.images(engine.num_envs, self.lens, names)
+            self._buffers |= self._images.wanted()
         self._stamp: object = None
         if samples < 1 or (samples > 1 and tuple(outputs) != ("rgb",)):
             raise ValueError(f"samples must be 1, or more for rgb alone, got {samples}")
@@ -150,9 +150,9 @@ class Camera:
         return self._own is None
 
     def _read(self, name: str) -> Tensor:
-        if name not in self._images:
+        if name not in self._buffers:
             raise ValueError(
-                f"this camera has no {name}: make it with outputs={(*self._images, name)}"
+                f"this camera has no {name}: make it with outputs={(*self._buffers, name)}"
             )
         version = self._engine.state_version
         lights = self._renderer.lights
@@ -164,15 +164,15 @@ class Camera:
         if stamp is None or stamp != self._stamp:
             self._take()
             self._stamp = stamp
-        return self._images[name]
+        return self._buffers[name]
 
     def _take(self) -> None:
         pose = self.pose
-        if self._cast is not None:
+        if self._images is not None:
             self._renderer.render(
                 self._renderer.poses(),
                 pose,
-                self._cast,
+                self._images,
                 world_offsets=-self._engine.env_origins,
                 shadows=self._shadows,
                 samples=self._samples,
@@ -181,7 +181,7 @@ class Camera:
         if self._own is not None:
             pose = pose.clone()
             pose[:, :3] += self._engine.env_origins
-            self._own.take(pose, self._images)
+            self._own.take(pose, self._buffers)
 
 
 def _local_pose(position: Vec3, orientation: Quat | None, target: Vec3 | None) -> Tensor:

@@ -78,7 +78,7 @@ def exercise(engine: Engine) -> None:
             torch.testing.assert_close(*near, atol=1e-3, rtol=1e-3)
             turned = (rtx.normals - cast.normals).norm(dim=-1)[cast.depth < 20.0]
             assert turned.mean() < 1e-2
-            if "segmentation" in rtx._images:
+            if "segmentation" in rtx._buffers:
                 assert torch.equal(rtx.segmentation, cast.segmentation)
             assert rtx.rgb.float().mean() > 40.0, "it is dark"
         # Environments are told apart.
@@ -242,11 +242,28 @@ def test_pictures_without_our_own_kit_come_from_the_ray_caster(
         env.close()
 
 
+def test_light_is_not_ours_to_change(own_kit: Any) -> None:
+    term = {"target": "sun_light", "range": (0.5, 1.5)}
+    with pytest.raises(ValueError, match="by the light of the stage"):
+        gym.make_vec(
+            "IsaacCartpoleCamera-v0",
+            num_envs=2,
+            engine="isaacsim",
+            device="cpu",
+            randomization={"sun": term},
+        )
+    assert not own_kit.products
+
+
 @pytest.mark.parametrize("task", ["IsaacCartpoleCamera-v0", "IsaacFrankaCubeCamera-v0"])
 def test_tasks_with_cameras_see_through_rtx(own_kit: Any, task: str) -> None:
-    env: Any = gym.make_vec(task, num_envs=2, engine="isaacsim", device="cpu")
+    env: Any = gym.make_vec(
+        task, num_envs=2, engine="isaacsim", device="cpu", randomization="default"
+    )
     try:
         assert own_kit.products
+        targets = {term.target for term in env.unwrapped.randomization.plan.terms.values()}
+        assert "camera_position" in targets and "sun_light" not in targets
         before, _ = env.reset(seed=0)
         after, *_ = env.step(torch.ones(env.action_space.shape))
         for one, other in zip(*(list(tensors(obs)) for obs in (before, after)), strict=True):
