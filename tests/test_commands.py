@@ -92,7 +92,7 @@ def test_values_without_a_meaning_are_refused(kwargs: dict[str, Any]) -> None:
 
 def test_a_heading_is_turned_to_and_kept() -> None:
     command, rng = sampler(512, limits=(1.0, 1.0, 0.8), interval=math.inf, heading_gain=0.5)
-    yaw, headings = torch.zeros(512), command._heading.clone()
+    yaw, headings = torch.linspace(-3.1, 3.1, 512), command._heading.clone()
     assert 0.99 * math.pi < float(headings.abs().max()) <= math.pi
     for step in range(1, 1001):
         rng.begin(step)
