@@ -22,7 +22,7 @@ class AnymalRough(RoughVelocityTask, Anymal):
     level lies any level. Turning is commanded through a heading, so that who follows gets off the
     tile. Follows Isaac Lab's rough velocity task for this robot (terrain, scan, weights, headings);
     it differs else as `IsaacAnymal-v0` does from its flat one, and in that an episode of less than
-    half a second changes no level. Needs the engine physx.
+    half a second changes no level.
 
     ## Action Space
     `Box(-1, 1, (12,))`: as in `IsaacAnymal-v0`.

@@ -95,7 +95,7 @@ class Scene:
     def add_terrain(self, mesh: TriangleMesh, *, material: Material | None = None) -> None:
         """Adds ground that is a triangle mesh, shared by all environments, in the world frame.
 
-        For the engine physx; MuJoCo's solver, on which newton stands, knows convex meshes only.
+        Engine newton takes it for a field of heights, one for every place.
         """
         path = "/World/terrain"
         self._refuse_taken(path)

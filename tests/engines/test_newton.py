@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ pytest.importorskip("newton")
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
 from isaac_gymnasium.engines.newton import NewtonEngine
+from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
 from isaac_gymnasium.engines.newton.world import UNLIMITED
 from isaac_gymnasium.robots.cartpole import cartpole
@@ -31,6 +33,7 @@ from isaac_gymnasium.scene import (
     sphere,
 )
 from isaac_gymnasium.scene.builder import Scene
+from isaac_gymnasium.scene.mesh import box_mesh, join
 
 N, DT = 3, 1.0 / 120.0
 CPU = torch.device("cpu")
@@ -94,12 +97,18 @@ def simulated(engine: Any, name: str) -> torch.Tensor:
 def test_mujoco_simulates_the_joints_that_were_authored(arm: Any) -> None:
     joints = franka().dof_joints
     d = len(joints)
+    mobility = simulated(arm, "dof_invweight0")[:d].tolist()
+    # So wide that what a drive ends up with is what was authored: see `drives`.
+    efforts = [
+        j.effort_limit * (1.0 + DT * (j.damping + DT * j.stiffness) * m)
+        for j, m in zip(joints, mobility, strict=True)
+    ]
     expected = {
         "dof_armature": [j.armature for j in joints],
         "dof_frictionloss": [0.0] * d,
         "dof_damping": [0.0] * d,
         "jnt_range": [list(j.limits) for j in joints],
-        "jnt_actfrcrange": [[-j.effort_limit, j.effort_limit] for j in joints],
+        "jnt_actfrcrange": [[-effort, effort] for effort in efforts],
         "qpos0": [0.0] * d,
     }
     for name, values in expected.items():
@@ -401,6 +410,46 @@ def test_both_engines_tell_the_same_of_a_robot() -> None:
     assert names[0] == [j.name for j in franka().dof_joints]
     for key, value in told[0].items():
         torch.testing.assert_close(told[1][key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def test_priorities_say_what_modes_of_combining_frictions_mean() -> None:
+    ground, pad = Surface(0.8, "average"), Surface(1.2, "max")
+    cube, ice, rubber = Surface(0.3, "min"), Surface(0.1, "max"), Surface(0.9, "average")
+    assert combined(ground, rubber) == pytest.approx(0.85)
+    assert combined(Surface(0.5, "multiply"), cube) == pytest.approx(0.15)
+    chosen = priorities([ground, pad, cube, ice, ground])
+    assert chosen.keys() == {ground, pad, cube, ice}
+
+    def between(a: Surface, b: Surface) -> float:
+        if chosen[a] == chosen[b]:
+            return max(a.friction, b.friction)
+        return max((a, b), key=lambda surface: chosen[surface]).friction
+
+    for a, b in itertools.combinations(chosen, 2):
+        assert between(a, b) == combined(a, b), (a, b)
+    # Nothing lies between two coefficients: the nearer one.
+    assert len(set(priorities([ground, rubber]).values())) <= 2
+
+
+def test_balls_lie_on_ground_that_is_a_mesh() -> None:
+    steps = [box_mesh((0.3 * k, -1.0, -1.0), (4.0, 1.0, 0.1 * k)) for k in range(4)]
+    scene = Scene(env_spacing=1.0)
+    scene.add_terrain(join([box_mesh((-4.0, -4.0, -2.0), (4.0, 4.0, 0.0)), *steps]))
+    scene.add_rigid_body("Ball", sphere(0.05), mass=0.1, position=(0.0, 0.0, 1.0))
+    engine = NewtonEngine(scene, 5, DT, CPU)
+    ball = engine.rigid_body("Ball")
+    pose = ball.pose.clone()
+    # On the plain, in the middle of each step, and nowhere.
+    pose[:, 0] = torch.tensor((-1.0, 0.45, 0.75, 1.5, 9.0))
+    pose[:, 2] = 0.05 + torch.tensor((0.001, 0.101, 0.201, 0.301, 0.3))
+    ball.write_state(pose, torch.zeros(5, 6))
+    engine.step(120)
+    height = ball.pose[:, 2] - 0.05
+    torch.testing.assert_close(height[:4], torch.tensor((0.0, 0.1, 0.2, 0.3)), atol=1e-3, rtol=0)
+    assert height[4] < -1.0
+    # Nothing holds a ball that has been touched, but nothing pushes it either.
+    torch.testing.assert_close(ball.pose[:4, :2], pose[:4, :2], atol=0.03, rtol=0)
+    engine.close()
 
 
 SILENT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ import torch
 
 from isaac_gymnasium.engines import Engine, load_engine
 from isaac_gymnasium.robots.franka import HAND, franka
-from isaac_gymnasium.scene import Joint, Link, Material, Robot, box, box_inertial, sphere
+from isaac_gymnasium.scene import (
+    Inertial,
+    Joint,
+    Link,
+    Material,
+    Robot,
+    box,
+    box_inertial,
+    sphere,
+)
 from isaac_gymnasium.scene.builder import Scene
 
 DT = 1.0 / 240.0
@@ -287,3 +297,88 @@ def test_a_ball_bounces_back_as_its_restitution_says(start: Start) -> None:
             highest = max(highest, z)
     # Falls by 1 m and comes back to e^2 of it.
     assert highest - 0.1 == pytest.approx(0.8**2, rel=0.06)
+
+
+def rotor(limit: float, *, stiffness: float, damping: float, inertia: float = 0.1) -> Robot:
+    """A wheel on a drive; its axis stands upright."""
+    return Robot(
+        links=(
+            Link(name="base", inertial=box_inertial(1.0, (0.1, 0.1, 0.1))),
+            Link(
+                name="wheel",
+                inertial=Inertial(mass=1.0, inertia=(inertia, inertia, inertia, 0.0, 0.0, 0.0)),
+            ),
+        ),
+        joints=(
+            Joint(
+                name="axle",
+                kind="revolute",
+                parent="base",
+                child="wheel",
+                axis=(0, 0, 1),
+                stiffness=stiffness,
+                damping=damping,
+                effort_limit=limit,
+            ),
+        ),
+    )
+
+
+def test_a_drive_pulls_with_its_effort_limit_and_no_less(start: Start) -> None:
+    limit, inertia, steps, dt = 12.0, 0.1, 5, 1.0 / 120.0
+    scene = Scene(env_spacing=2.0)
+    # Were it not limited, this drive would pull with 24 kN m.
+    scene.add_robot("Rotor", rotor(limit, stiffness=40.0 * 100, damping=5.0))
+    engine = start(scene, dt=dt)
+    robot = engine.articulation("Rotor")
+    robot.set_dof_targets(torch.full((3, 1), 6.0, device=engine.device))
+    engine.step(steps)
+    # Its damping belongs to the drive, and is limited with it.
+    expected = torch.full((3, 1), limit / inertia * steps * dt, device=engine.device)
+    torch.testing.assert_close(robot.dof_vel, expected, rtol=2e-2, atol=0.0)
+
+
+def test_a_strongly_damped_drive_answers_a_step_without_delay(start: Start) -> None:
+    stiffness, damping, step, dt = 400.0, 80.0, 0.1, 1.0 / 120.0
+    scene = Scene(env_spacing=2.0)
+    scene.add_robot("Rotor", rotor(12.0, stiffness=stiffness, damping=damping))
+    engine = start(scene, dt=dt)
+    robot = engine.articulation("Rotor")
+    robot.set_dof_targets(torch.full((3, 1), step, device=engine.device))
+    # The drive's 40 N m last for a millisecond; what stays is below the limit of 12 N m.
+    for k in range(1, 13):
+        engine.step()
+        expected = step * (1.0 - math.exp(-stiffness / damping * k * dt))
+        assert float(robot.dof_pos[0, 0]) == pytest.approx(expected, abs=0.03 * step)
+
+
+@pytest.mark.parametrize(
+    ("box_surface", "ground_surface", "friction"),
+    [
+        ((0.2, "min"), (0.8, "average"), 0.2),
+        ((0.8, "average"), (0.2, "min"), 0.2),
+        ((0.2, "min"), (0.6, "max"), 0.6),
+    ],
+)
+def test_two_frictions_make_the_one_that_the_stronger_mode_says(
+    start: Start,
+    box_surface: tuple[float, Any],
+    ground_surface: tuple[float, Any],
+    friction: float,
+) -> None:
+    box_material, ground_material = (
+        Material(static_friction=value, dynamic_friction=value, combine=mode)
+        for value, mode in (box_surface, ground_surface)
+    )
+    scene = Scene(env_spacing=6.0)
+    scene.add_ground(material=ground_material)
+    scene.add_rigid_body("Box", box((0.2, 0.2, 0.02), material=box_material), mass=1.0)
+    engine = start(scene)
+    body = engine.rigid_body("Box")
+    vel = torch.zeros(3, 6, device=engine.device)
+    vel[:, 0] = 3.0
+    body.write_state(place(engine, [0.0, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0]), vel)
+    # On average: MuJoCo's cones make what slides fast hop a little.
+    engine.step(96)
+    slower = ((3.0 - body.vel[:, 0]) / (96 * DT)).cpu()
+    torch.testing.assert_close(slower, torch.full((3,), friction * GRAVITY), rtol=0.03, atol=0.0)

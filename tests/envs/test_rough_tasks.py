@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
-from isaac_gymnasium.engines import EngineError, available_engines
 from isaac_gymnasium.envs.anymal_rough import AnymalRough
 from isaac_gymnasium.envs.go2_rough import Go2Rough
 from isaac_gymnasium.transforms import wrap_to_pi, yaw_from_quat
@@ -139,12 +138,6 @@ def test_falling_off_the_terrain_ends_the_episode(make: Make) -> None:
     pose[1, 2] = -6.0
     env.task.robot.write_root_state(pose, torch.zeros_like(env.task.robot.root_vel))
     assert env.task.get_terminations().tolist() == [False, True]
-
-
-@pytest.mark.skipif("newton" not in available_engines(), reason="needs newton")
-def test_newton_says_that_it_cannot() -> None:
-    with pytest.raises(EngineError, match="cannot simulate ground that is a mesh"):
-        gym.make_vec("IsaacGo2Rough-v0", num_envs=2, engine="newton", device="cpu", **SMALL)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from torch import Tensor
 from isaac_gymnasium._warp import torch_stream
 from isaac_gymnasium.engines.base import Engine, EngineError, Record, Result, RigidBody
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
+from isaac_gymnasium.engines.newton.drives import EffortLimits
 from isaac_gymnasium.engines.newton.overflow import Overflow
 from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton, preload
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
@@ -61,14 +62,15 @@ class NewtonEngine(Engine):
         self.world = World(scene, self.num_envs, self.dt, str(self.device))
         self.model = model = self.world.model
         contacts = min(scene.settings.contacts_per_env, self.world.most_contacts)
+        # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
+        # stiff drives bounces on what it closes on. It swallows restitution, though.
+        discrete = self.world.driven and contacts > 0 and not self.world.bounces
         self.solver = newton.solvers.SolverMuJoCo(
             model,
             # Nearly all worlds need one; the next step goes on where the others have stopped.
             iterations=4,
             ls_iterations=20,
-            # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
-            # stiff drives bounces on what it closes on. It swallows restitution, though.
-            integrator="discrete" if contacts and not self.world.bounces else "implicitfast",
+            integrator="discrete" if discrete else "implicitfast",
             # Friction that does not creep and is the same in every direction.
             cone="elliptic",
             impratio=10.0,
@@ -77,6 +79,8 @@ class NewtonEngine(Engine):
             # Three rows a contact, and a limit and friction for every degree of freedom.
             njmax=3 * contacts + 2 * self.world.builder.joint_dof_count,
         )
+        self._effort_limits = EffortLimits(self, implicit_stiffness=discrete)
+        self._effort_limits.update()
         self._options = self.solver.mjw_model.opt
         # On a GPU always as many iterations as may be: to ask whether to go on costs more.
         self._options.graph_conditional = self.device.type == "cpu"
@@ -300,6 +304,7 @@ class NewtonEngine(Engine):
         """Tells the solver that properties have changed."""
         with self._on_torch_stream():
             self.solver.notify_model_changed(getattr(self._newton.ModelFlags, flags))
+            self._effort_limits.update()
 
     def jacobians(self) -> Tensor:
         """(N, articulations, links, 6, columns), padded with zeros."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.engines.newton.drives import UNLIMITED_EFFORT
 from isaac_gymnasium.engines.newton.materials import contact_gains
 from isaac_gymnasium.engines.newton.world import UNLIMITED
 
@@ -49,7 +50,7 @@ SHAPE = {
     ),
 }
 # What Newton itself takes for no limit.
-_LIMITLESS = {"dof_limits": 1e10, "dof_max_effort": 1e6}
+_LIMITLESS = {"dof_limits": 1e10, "dof_max_effort": UNLIMITED_EFFORT}
 
 
 class Properties:

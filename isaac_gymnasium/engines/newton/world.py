@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from isaac_gymnasium.engines.base import EngineError
+from isaac_gymnasium.engines.newton.friction import Surface, priorities
+from isaac_gymnasium.engines.newton.ground import turn_into_heights
 from isaac_gymnasium.engines.newton.materials import IMPEDANCE, contact_gains
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class World:
         builder: The builder of one world.
         model: The model of all worlds.
         bounces: Whether any material has a restitution.
+        driven: Whether any joint has a drive.
         shape_labels: Prim paths of the shapes of all worlds.
     """
 
@@ -77,19 +80,22 @@ class World:
 
         self.stage = scene.stage
         self.builder = self._read(ENV_0, dt)
+        shared = []
+        for prim in self.stage.GetPrimAtPath("/World").GetChildren():
+            if prim.IsA(UsdGeom.Gprim):
+                shared.append(self._read(str(prim.GetPath()), dt))
+                if prim.IsA(UsdGeom.Mesh):
+                    turn_into_heights(shared[-1], device)
+        self._combine_frictions([self.builder, *shared])
         everything = newton.ModelBuilder()
         newton.solvers.SolverMuJoCo.register_custom_attributes(everything)
         everything.replicate(self.builder, num_envs)
-        for prim in self.stage.GetPrimAtPath("/World").GetChildren():
-            if prim.IsA(UsdGeom.Mesh):
-                raise EngineError(
-                    f"{prim.GetPath()}: engine 'newton' cannot simulate ground that is a mesh, "
-                    "because MuJoCo's solver knows convex meshes only; use engine='physx'"
-                )
-            if prim.IsA(UsdGeom.Gprim):
-                everything.add_builder(self._read(str(prim.GetPath()), dt))
+        for builder in shared:
+            everything.add_builder(builder)
         self.model = everything.finalize(device=device)
         self.bounces = max([0.0, *everything.shape_material_restitution]) > 0.0
+        gains = (*self.builder.joint_target_ke, *self.builder.joint_target_kd)
+        self.driven = max([0.0, *gains]) > 0.0
         self.shape_labels: list[str] = list(self.model.shape_label)
 
     def _read(self, root: str, dt: float) -> Any:
@@ -146,6 +152,22 @@ class World:
             prim = self.stage.GetPrimAtPath(path)
             if prim and prim.GetAttribute("physxRigidBody:disableGravity").Get():
                 weightless[body] = 1.0
+
+    def _combine_frictions(self, builders: list[Any]) -> None:
+        from pxr import UsdShade
+
+        surfaces: dict[tuple[int, int], Surface] = {}
+        for k, builder in enumerate(builders):
+            for shape, path in enumerate(builder.shape_label):
+                binding = UsdShade.MaterialBindingAPI(self.stage.GetPrimAtPath(path))
+                material = binding.ComputeBoundMaterial("physics")[0].GetPrim()
+                name = "physxMaterial:frictionCombineMode"
+                mode = material.GetAttribute(name).Get() if material else None
+                friction = float(builder.shape_material_mu[shape])
+                surfaces[k, shape] = Surface(friction, mode or "average")
+        chosen = priorities(list(surfaces.values()))
+        for (k, shape), surface in surfaces.items():
+            _custom(builders[k], "mujoco:geom_priority")[shape] = chosen[surface]
 
     # ------------------------------------------------------------------ finding things
 
