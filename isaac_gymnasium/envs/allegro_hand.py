@@ -66,9 +66,10 @@ class AllegroHand(Task):
     * `goal`: 250 in the step that reaches the goal
 
     ## Starting State
-    Cube `cube_noise` or less (in each coordinate) from its place on the fingers, turned about x and
-    y by any angles, at rest; joints at their defaults plus `joint_noise` of the way to a position
-    drawn uniformly within their limits. The goal: turned about x and y by any angles.
+    Cube `cube_noise` or less (in each coordinate) from so far above its place on the fingers that
+    no corner touches them, turned about x and y by any angles, at rest; joints at their defaults
+    plus `joint_noise` of the way to a position drawn uniformly within their limits. The goal:
+    turned about x and y by any angles.
 
     ## Episode End
     Terminates when the cube is `fall_distance` or more from its place. Truncates after
@@ -169,6 +170,9 @@ class AllegroHand(Task):
         self.place = torch.tensor([self._place], device=device)
         # Where people see the goal: beside the cube.
         self.goal_place = self.place + torch.tensor([GOAL_PLACE], device=device)
+        # However it is turned, the cube starts above the fingers, which would throw it off else.
+        clear = 0.5 * (math.sqrt(3.0) - 1.0) * self.cube_size + self.cube_noise
+        self.drop = torch.tensor((0.0, 0.0, clear), device=device)
         self.axes = torch.eye(3, device=device).unsqueeze(1)
         self.targets = self.home.repeat(n, 1)
         self.actions = torch.zeros(n, 16, device=device)
@@ -264,7 +268,7 @@ class AllegroHand(Task):
         self.targets.copy_(torch.where(rows, pos, self.targets))
 
         shift = rng.uniform(-self.cube_noise, self.cube_noise, (3,))
-        position = self.place + shift + self.engine.env_origins
+        position = self.place + self.drop + shift + self.engine.env_origins
         pose = torch.cat((position, self._any_turn(rng)), dim=-1)
         self.cube.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
         self.goal.copy_(torch.where(rows, self._any_turn(rng), self.goal))

@@ -187,6 +187,14 @@ def test_it_ends_when_the_cube_has_gone_and_not_before(make: Make) -> None:
     assert env.task.get_terminations().tolist() == [False, True, True, False]
 
 
+def test_the_cube_falls_onto_the_hand_and_stays(make: Make) -> None:
+    env = make(32)
+    for _ in range(30):
+        env.step(torch.zeros(32, 16, device=env.device))
+    # A corner that starts within a finger is thrown out of it.
+    assert int((env.task._away() < 0.08).sum()) == 32
+
+
 def test_starts_keep_within_their_noise(make: Make) -> None:
     env = make(128)
     task = env.task
@@ -194,7 +202,9 @@ def test_starts_keep_within_their_noise(make: Make) -> None:
     home, pos = task.home.cpu(), task.robot.dof_pos.cpu()
     least, most = home + 0.2 * (limits[:, 0] - home), home + 0.2 * (limits[:, 1] - home)
     assert bool(((pos >= least - 1e-5) & (pos <= most + 1e-5)).all())
-    shift = task.cube_position().cpu() - torch.tensor(PLACE)
+    # Half a space diagonal above the fingers, and the noise.
+    above = torch.tensor((0.0, 0.0, 0.0325 * (math.sqrt(3.0) - 1.0) + 0.01))
+    shift = task.cube_position().cpu() - torch.tensor(PLACE) - above
     assert 0.009 < float(shift.abs().max()) <= 0.01 + 1e-5
     angle = quat_angle(task.cube.pose[:, 3:7], task.goal)
     assert float(angle.mean()) > 1.0
