@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from isaac_gymnasium.engines.base import View
+from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 __all__ = ["bare_loop"]
@@ -51,7 +52,15 @@ def bare_loop(env: IsaacVectorEnv) -> Callable[[], None]:
         for view, quantity in after:
             view._get(quantity)
 
-    return step
+    if not engine.capturable:
+        return step
+
+    def whole() -> None:
+        step()
+        engine.forward()  # nothing may be left for a graph's end to do
+
+    # At its best as the environment's step is: recorded.
+    return Segment(whole, engine, env.task, enabled=env._cuda_graphs, with_engine=True)
 
 
 class _Log:
@@ -74,6 +83,7 @@ def _watch(env: IsaacVectorEnv) -> tuple[list[Quantity], list[Quantity], list[Qu
     actions = torch.zeros(env.action_space.shape or (), device=env.device)
     # Every row is reset, so that the CPU does not skip anything either.
     env.reset()
+    env.task.revision += 1  # a recorded step would not be seen to read or write
     env.episode_length[0] = env.max_episode_steps
     with _logging(env) as log:
         env.step(actions)

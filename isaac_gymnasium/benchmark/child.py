@@ -11,7 +11,7 @@ import resource  # noqa: E402
 import statistics  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
-from contextlib import closing  # noqa: E402
+from contextlib import closing, nullcontext  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 64
 """Steps after which the random actions repeat."""
+_RECORDING = 6
+"""Steps until changed parts of a step are recorded as CUDA graphs again."""
 
 
 def main() -> None:
@@ -52,6 +54,12 @@ def _run_own(case: Case, started: float) -> Result:
     import gymnasium
 
     from isaac_gymnasium.benchmark.bare_loop import bare_loop
+    from isaac_gymnasium.benchmark.workloads import (
+        adapter_steps,
+        picture_steps,
+        policy_step,
+        training_speeds,
+    )
     from isaac_gymnasium.cli._environment import import_task_module
 
     import_task_module(case.id)
@@ -99,9 +107,23 @@ def _run_own(case: Case, started: float) -> Result:
             },
             wait,
         )
-        if case.policy:
-            speeds["policy"] = _policy_speed(case, env, wait)
+        turns["resets"] = _reset_share(case, env, random, wait)
         megabytes = _memory(env.device)
+        if case.policy:
+            chosen = policy_step(env, case.id)
+            for _ in range(5):
+                chosen()
+            speeds["policy"] = _speed(case, chosen, wait)
+        more: dict[str, Callable[[], object]] = {}
+        if case.adapters:
+            more |= adapter_steps(env, _Cycle(lambda k: actions[k]))
+        if case.rendering:
+            more |= picture_steps(env)
+        for step in more.values():
+            step()
+        turns |= _turn_about(case, more, wait)
+        if case.training:
+            speeds["training"] = _spread(training_speeds(env, case.id, case.repeats, wait))
         return Result(
             case=case,
             engine=env.engine.name,
@@ -167,9 +189,9 @@ class _Cycle:
         self._function = function
         self._count = 0
 
-    def __call__(self) -> None:
-        self._function(self._count % _PERIOD)
+    def __call__(self) -> Any:
         self._count += 1
+        return self._function((self._count - 1) % _PERIOD)
 
 
 def _waiter(device: torch.device) -> Callable[[], None]:
@@ -216,29 +238,30 @@ def _turn_about(
     return {name: _spread(values) for name, values in means.items()}
 
 
-def _policy_speed(case: Case, env: Any, wait: Callable[[], None]) -> Spread:
-    from isaac_gymnasium.presets import preset
-    from isaac_gymnasium.presets.configs import PpoConfig
-    from isaac_gymnasium.wrappers import FlattenObservation
+def _reset_share(case: Case, env: Any, step: Callable[[], object], wait: Any) -> Spread:
+    """Milliseconds of a step that resets take: with them and without, turn about.
 
-    flat = FlattenObservation(env)
-    sizes = preset(case.id, PpoConfig).hidden_sizes
-    latest = [flat.reset()[0]]
-    inputs = latest[0].shape[1]
-    layers: list[torch.nn.Module] = []
-    for size in sizes:
-        layers += [torch.nn.Linear(inputs, size), torch.nn.ELU()]
-        inputs = size
-    layers += [torch.nn.Linear(inputs, env.single_action_space.shape[0]), torch.nn.Tanh()]
-    network = torch.nn.Sequential(*layers).to(env.device)
+    Seconds without a reset would let bodies fly off, which is other physics.
+    """
+    from isaac_gymnasium.benchmark.workloads import without_resets
 
-    def step() -> None:
-        with torch.no_grad():
-            latest[0] = flat.step(network(latest[0].float()))[0]
-
-    for _ in range(5):
-        step()
-    return _speed(case, step, wait)
+    calls = min(64, case.steps)
+    differences = []
+    for _ in range(case.repeats):
+        seconds = []
+        for context in (without_resets(env), nullcontext()):
+            with context:
+                for _ in range(_RECORDING):
+                    step()
+                wait()
+                start = time.perf_counter()
+                for _ in range(calls):
+                    step()
+                wait()
+                seconds.append(time.perf_counter() - start)
+        differences.append(1e3 * (seconds[1] - seconds[0]) / calls)
+    env.reset()
+    return _spread(differences)
 
 
 def _spread(values: Sequence[float]) -> Spread:

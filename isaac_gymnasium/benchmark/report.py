@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from isaac_gymnasium.benchmark.case import Result, Spread
+from isaac_gymnasium.benchmark.case import PICTURES, Result, Spread
 from isaac_gymnasium.provenance import git_state, gpus
 
 __all__ = ["draw", "hardware", "save", "table"]
@@ -31,12 +31,31 @@ def table(results: Sequence[Result]) -> str:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(cells).rstrip())
+    for result in results:
+        lines += _details(result)
     return "\n".join(lines)
+
+
+def _details(result: Result) -> list[str]:
+    """Where a step's time goes, and what else was measured, a line each."""
+    lines = []
+    if result.shares:
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in result.shares.items())
+        step = result.milliseconds["step"].median
+        lines.append(f"a step of {step:.3g} ms: {shares}")
+    if result.adapters:
+        beyond = ", ".join(f"{name} {ms:+.3g} ms" for name, ms in result.adapters.items())
+        lines.append(f"beyond a step, through the adapter of: {beyond}")
+    pictures = {n: m.median for n, m in result.milliseconds.items() if n in PICTURES}
+    if pictures:
+        lines.append(", ".join(f"a {name} in {ms:.3g} ms" for name, ms in pictures.items()))
+    name = f"{result.case.id}, {result.engine}, {result.case.num_envs}"
+    return [f"{name}: {line}" for line in lines]
 
 
 def _kinds(results: Sequence[Result]) -> list[str]:
     found = {kind for result in results for kind in result.steps_per_second}
-    return [kind for kind in ("random", "policy") if kind in found]
+    return [kind for kind in ("random", "policy", "training") if kind in found]
 
 
 def _facts(result: Result) -> list[str]:
@@ -83,7 +102,12 @@ def save(results: Sequence[Result], path: Path) -> None:
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    return {**asdict(result), "layer_share": result.layer_share}
+    return {
+        **asdict(result),
+        "layer_share": result.layer_share,
+        "shares": result.shares,
+        "adapters": result.adapters,
+    }
 
 
 def hardware() -> dict[str, Any]:

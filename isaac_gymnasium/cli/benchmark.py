@@ -39,6 +39,12 @@ class Benchmark:
     """Repetitions; the table shows their median and range."""
     policy: bool = False
     """Measure stepping with a network of the preset's size choosing the actions, too."""
+    training: bool = False
+    """Measure training with skrl's PPO and the task's preset, too."""
+    adapters: bool = False
+    """Measure a step through the adapter of each RL library that is installed, too."""
+    rendering: bool = False
+    """Measure pictures of one environment and of sixteen, too."""
     peers: bool = False
     """Step those of other packages' environments that are installed, too."""
     output: Path | None = None
@@ -94,6 +100,9 @@ class Benchmark:
                     steps=self.steps,
                     repeats=self.repeats,
                     policy=self.policy,
+                    training=self.training,
+                    adapters=self.adapters,
+                    rendering=self.rendering,
                     keywords=given,
                 )
                 for task, engine, num_envs, given in wanted

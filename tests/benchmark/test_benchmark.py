@@ -2,13 +2,17 @@
 
 import json
 import time
+from importlib.util import find_spec
 
 import pytest
+import torch
 
 from isaac_gymnasium.benchmark import Case, CaseFailed, Result, measure, save, table
-from isaac_gymnasium.benchmark.case import Spread
+from isaac_gymnasium.benchmark.case import ADAPTERS, PICTURES, Spread
 from isaac_gymnasium.benchmark.peers import PEERS, Peer, find_peer
+from isaac_gymnasium.benchmark.workloads import without_resets
 from isaac_gymnasium.cli import main
+from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 pytest.importorskip("ovphysx")
 
@@ -36,6 +40,7 @@ def result(**changes):
 def test_measures_what_a_clock_around_it_confirms(tmp_path, capsys):
     started = time.perf_counter()
     words = ["benchmark", "IsaacCartpole-v0", "--num-envs", "32", "--engines", "physx", "--policy"]
+    words += ["--training", "--adapters", "--rendering"]
     words += ["--steps", "20", "--repeats", "3", "--device", "cpu", "--output", str(tmp_path)]
     assert main(words) == 0
     took = time.perf_counter() - started
@@ -54,7 +59,13 @@ def test_measures_what_a_clock_around_it_confirms(tmp_path, capsys):
         # Two repetitions were at least as fast as the median says, and all ran within this test.
         assert 32 * 20 / spread["median"] < took
     milliseconds = {name: spread["median"] for name, spread in got["milliseconds"].items()}
-    assert set(milliseconds) == {"physics", "engine", "step", "reset"}
+    assert {"physics", "engine", "step", "reset", "resets", *PICTURES} <= set(milliseconds)
+    assert set(got["steps_per_second"]) == {"random", "policy", "training"}
+    shares = got["shares"]
+    parts = [shares[name] for name in ("physics", "reads and writes", "task and loop")]
+    assert sum(parts) == pytest.approx(1.0) and 0 < shares["physics"] < 1
+    installed = {name for name, (_, needs) in ADAPTERS.items() if find_spec(needs)}
+    assert set(got["adapters"]) == installed
     assert 0 < milliseconds["physics"] < milliseconds["step"] < 1e3 * took
     assert got["dt"] * got["decimation"] == pytest.approx(1 / 60)
     assert 100 < got["megabytes"]["host"] < 4000
@@ -94,6 +105,44 @@ def test_table_shows_time_step_spread_and_what_the_package_adds():
     assert line.index("8.33") == header.index("dt x steps")
     peer = result(dt=None, decimation=None, milliseconds={})
     assert "?" in table([peer]) and "%" not in table([peer])
+
+
+def test_what_was_measured_beside_has_lines_of_its_own():
+    def exactly(value):
+        return Spread(median=value, low=value, high=value)
+
+    measured = {"physics": 1.0, "engine": 2.0, "step": 4.0, "resets": 1.0, "skrl": 4.5, "frame": 7}
+    one = result(milliseconds={name: exactly(value) for name, value in measured.items()})
+    _, _, shares, adapters, pictures = table([one]).splitlines()
+    assert shares.endswith(
+        "a step of 4 ms: physics 25 %, reads and writes 25 %, task and loop 50 %, resets 25 %"
+    )
+    assert adapters.endswith("beyond a step, through the adapter of: skrl +0.5 ms")
+    assert pictures.endswith("a frame in 7 ms")
+
+
+@pytest.mark.slow
+def test_leaving_resets_out_is_undone_afterwards():
+    env = IsaacVectorEnv(
+        "isaac_gymnasium.envs.cartpole:Cartpole",
+        4,
+        device="cpu",
+        engine="physx",
+        max_episode_steps=2,
+    )
+    try:
+        env.reset(seed=0)
+        env.set_state({**env.get_state(), "Robot/dof_pos": torch.tensor([[0.5, 0.1]] * 4)})
+        with without_resets(env):
+            for _ in range(2):
+                _, _, _, truncated, _ = env.step(torch.zeros(4, 1))
+            assert bool(truncated.all())
+            assert bool((env.task.robot.dof_pos[:, 0] > 0.4).all()), "nobody was put back"
+        for _ in range(2):
+            env.step(torch.zeros(4, 1))
+        assert bool((env.task.robot.dof_pos[:, 0] < 0.4).all())
+    finally:
+        env.close()
 
 
 def test_saved_results_say_on_what_they_were_made(tmp_path):
