@@ -62,13 +62,31 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     return state
 
 
+def load_trainer_state(state: dict[str, Any], trainer: Trainer[Any], misfit: str) -> None:
+    """Give a trainer what a checkpoint holds for it.
+
+    Args:
+        state: from `read_checkpoint`.
+        trainer: changed in place.
+        misfit: what to say where the checkpoint is of another task or of other settings.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        trainer.load_state_dict(state["trainer"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        words = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{misfit}: {words}") from error
+
+
 def restore(state: dict[str, Any], trainer: Trainer[Any], env: RecordTraining) -> None:
     """Go back to where a checkpoint was written; the environment does so in its next reset.
 
     With another number of processes, or where the environment could not tell its state, it begins
     new episodes, with seeds that the run has not used.
     """
-    trainer.load_state_dict(state["trainer"])
+    load_trainer_state(state, trainer, f"{NAME} does not fit the run's task and settings")
     rank, environments = process_rank(), state["environments"]
     if len(environments) == process_count():
         _restore_generators(state["generators"][rank])

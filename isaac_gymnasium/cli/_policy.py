@@ -11,7 +11,7 @@ from typing import Any
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from isaac_gymnasium.cli._checkpoint import read_checkpoint
+from isaac_gymnasium.cli._checkpoint import load_trainer_state, read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment
 from isaac_gymnasium.cli._episodes import evaluation_seed
 from isaac_gymnasium.cli._errors import UserError
@@ -57,13 +57,8 @@ class PolicySource:
         trainer = make_trainer(
             find_trainer_class(library, algorithm), env, replace(agent, num_envs=env.num_envs)
         )
-        try:
-            trainer.load_state_dict(read_checkpoint(self.path)["trainer"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"the policy of {self.path} does not fit {self.config['task']} as it is made here: "
-                f"{error}"
-            ) from error
+        what = f"the policy of {self.path} does not fit {self.config['task']} as it is made here"
+        load_trainer_state(read_checkpoint(self.path), trainer, what)
         return trainer.policy()
 
     def _check_spaces(self, env: VectorEnv[Any, Any, Any]) -> None:

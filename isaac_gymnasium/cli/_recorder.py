@@ -9,6 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.trainer import process_count
 from isaac_gymnasium.tree import plain_tensors
@@ -62,7 +63,10 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         """Starts new episodes, or goes on with those of a restored state."""
         saved, self._saved = self._saved, None
         if saved is not None:
-            return self.set_state(saved), {}
+            try:
+                return self.set_state(saved), {}
+            except ValueError as error:
+                raise UserError(f"the checkpoint's environments do not fit: {error}") from error
         if isinstance(seed, int):
             seed += self._seed_shift
         mask = self._reset_mask(options)

@@ -16,6 +16,7 @@ from isaac_gymnasium.provenance import git_state, versions
 _STEPS = "environment_steps"
 EVALUATION = "evaluation.json"
 """The file of a run folder that says how well its policy does."""
+_SETTINGS = {"task", "library", "algorithm", "engine", "env", "agent"}
 
 
 class RunFolder:
@@ -149,13 +150,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings of a finished or interrupted run.
 
     Raises:
-        UserError: the folder is not one of a run with a checkpoint.
+        UserError: the folder is not one of a run with a checkpoint, or its settings are damaged.
     """
     for name in ("config.json", "checkpoint.pt"):
         if not (path / name).is_file():
             raise UserError(f"{path} is not a run folder: it has no {name}")
-    config: dict[str, Any] = json.loads((path / "config.json").read_text())
-    if "agent" not in config:
+    try:
+        config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    except ValueError as error:
+        raise UserError(f"{path / 'config.json'} cannot be read: {error}") from error
+    if not (isinstance(config, dict) and config.keys() >= _SETTINGS):
         raise UserError(f"{path} was made by another version of this package")
     return config
 

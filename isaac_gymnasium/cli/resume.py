@@ -37,6 +37,11 @@ class Resume:
         agent = find_config(settings["library"], settings["algorithm"]).from_dict(settings["agent"])
         if self.timesteps is not None:
             agent = replace(agent, timesteps=self.timesteps)
+        if "timesteps" not in checkpoint:
+            raise UserError(
+                f"{folder} was made by another version of this package: it can be evaluated, but "
+                "not resumed"
+            )
         done = checkpoint["timesteps"]
         if done >= agent.timesteps:
             raise UserError(

@@ -277,6 +277,35 @@ class TestMistakes:
         assert exit_.value.code == 2
         assert capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ('{"agent": {', r"config.json cannot be read: Expecting .*"),
+            ("[]", "was made by another version of this package"),
+            ('{"agent": {}}', "was made by another version of this package"),
+        ],
+    )
+    def test_a_damaged_run_is_one_line(self, content, message, run, tmp_path, capsys):
+        shutil.copytree(run, tmp_path / "damaged")
+        (tmp_path / "damaged" / "config.json").write_text(content)
+        for command in ("evaluate", "resume", "export"):
+            assert main([command, str(tmp_path / "damaged")]) == 2
+            error = capsys.readouterr().err
+            assert re.fullmatch(rf"isaac-gymnasium: .*{message}\n", error)
+
+    def test_a_checkpoint_of_another_task_is_one_line(self, run, tmp_path, capsys):
+        other = shutil.copytree(run, tmp_path / "other")
+        state = torch.load(other / "checkpoint.pt", weights_only=True)
+        weights = state["trainer"]["policy"]
+        name = next(name for name, value in weights.items() if value.dim() == 2)
+        weights[name] = torch.zeros(weights[name].shape[0], weights[name].shape[1] + 3)
+        torch.save(state, other / "checkpoint.pt")
+        words = {"evaluate": [], "export": [], "resume": ["--timesteps", "100000"]}
+        for command, more in words.items():
+            assert main([command, str(other), *more]) == 2
+            error = capsys.readouterr().err.splitlines()[-1]
+            assert re.match(r"isaac-gymnasium: .* does not fit .*: size mismatch for", error)
+
     def test_missing_skrl_names_the_extra(self, monkeypatch, capsys):
         for name in ("skrl", "skrl_ppo", "skrl_trainers"):
             monkeypatch.delitem(sys.modules, f"isaac_gymnasium.integrations.{name}", raising=False)
