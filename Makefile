@@ -34,10 +34,11 @@ docs: setup ## Build the documentation into docs/_build/html, warnings as errors
 		--constraint constraints-dev.txt --editable '.[docs]'
 	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
 
-check: setup ## Check style, formatting and types, and that the package builds and imports.
+check: setup ## Check style, formatting, types and dependencies, and that the package builds and imports.
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python scripts/audit_dependencies.py
 	scripts/check_package.sh $(VENV)/bin/python
 
 clean: ## Remove .venv, builds and caches; runs/ stays.
