@@ -11,21 +11,19 @@ say what success is, over the same first states.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from isaac_gymnasium.cli._episodes import evaluate
-from isaac_gymnasium.cli._policy import trained_policy
-from isaac_gymnasium.cli.train import EVALUATION_SEED_OFFSET
+from isaac_gymnasium.cli._policy import PolicySource, find_policy, trained_policy
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one task")
+    parser.add_argument("runs", nargs="+", help="runs of one task, as evaluate takes them")
     parser.add_argument("--episodes", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=EVALUATION_SEED_OFFSET)
+    parser.add_argument("--seed", type=int, default=1_000_000)
     parser.add_argument("--by", type=float, default=0.3, help="how far factors are from 1")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--engine", help="that of the runs by default")
@@ -37,17 +35,18 @@ def main() -> None:
     titles[0] = "as authored"
     print("| run | " + " | ".join(titles) + " | worst loss |")
     print("|---" * (len(titles) + 2) + "|", flush=True)
-    for run in args.runs:
+    for name in args.runs:
+        run = find_policy(name)
         names = bodies(run, args)
         cells = [measure(run, shifted(names, *world), args) for world in worlds]
         loss = cells[0] - min(cells)
         print(
-            f"| {run.name} | " + " | ".join(f"{c:.1f}" for c in cells) + f" | {loss:.1f} |",
+            f"| {run.path.name} | " + " | ".join(f"{c:.1f}" for c in cells) + f" | {loss:.1f} |",
             flush=True,
         )
 
 
-def measure(run: Path, randomization: dict[str, Any], args: Any) -> float:
+def measure(run: PolicySource, randomization: dict[str, Any], args: Any) -> float:
     """Percent of successes, or the mean return."""
     with trained_policy(
         run,
@@ -61,9 +60,9 @@ def measure(run: Path, randomization: dict[str, Any], args: Any) -> float:
     return float(values.mean())
 
 
-def bodies(run: Path, args: Any) -> list[str]:
+def bodies(run: PolicySource, args: Any) -> list[str]:
     """Names of the robots and free bodies of the run's scene."""
-    with trained_policy(run, num_envs=1, device="cpu", engine=args.engine) as trained:
+    with trained_policy(run, num_envs=1, device=args.device, engine=args.engine) as trained:
         return [body.name for body in trained.env.unwrapped.engine.bodies()]
 
 
