@@ -21,12 +21,12 @@ def offences(source: str) -> Iterator[str]:
             yield from {f"imports {node.module}"} if node.module.split(".")[0] in UNPICKLERS else ()
         elif isinstance(node, ast.Call):
             called, given = ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
-            safe = given.get("weights_only")
+            safe, pickles = (given.get(name) for name in ("weights_only", "allow_pickle"))
             if called == "torch.load" and not (isinstance(safe, ast.Constant) and safe.value):
                 yield "torch.load without weights_only=True"
             if called in ("yaml.load", "yaml.unsafe_load", "yaml.full_load"):
                 yield called
-            if called.endswith(".load") and "allow_pickle" in given:
+            if pickles and not (isinstance(pickles, ast.Constant) and pickles.value is False):
                 yield "allow_pickle"
 
 
