@@ -13,6 +13,7 @@ from torch import Tensor
 from isaac_gymnasium.envs._franka_arm import IN_FRONT, ControlMode, FrankaArm
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, Vec3, box
 from isaac_gymnasium.task import Task
+from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.base import RigidBody
@@ -105,6 +106,37 @@ class FrankaTask(Task):
     def position_of(self, body: RigidBody) -> Tensor:
         """(N, 3) position of a body, environment frame, m."""
         return body.pose[:, :3] - self.engine.env_origins
+
+    def lay(
+        self,
+        body: RigidBody,
+        height: float,
+        *,
+        place: tuple[float, float],
+        offset: Tensor,
+        mask: Tensor,
+        yaw: Tensor | None = None,
+    ) -> None:
+        """Puts a body upright near a place in the environment, at rest, where `mask`.
+
+        Args:
+            body: A free body.
+            height: z of its frame, m.
+            place: x and y, m.
+            offset: (N, 2) from there, m.
+            mask: (N,) bool.
+            yaw: (N,) turn about z, rad; 0 if left out.
+        """
+        pose = torch.zeros(self.num_envs, 7, device=self.device)
+        pose[:, 0] = place[0] + offset[:, 0]
+        pose[:, 1] = place[1] + offset[:, 1]
+        pose[:, 2] = height
+        pose[:, :3] += self.engine.env_origins
+        pose[:, 6] = 1.0
+        if yaw is not None:
+            zero = torch.zeros_like(yaw)
+            pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
+        body.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
 
 
 def off_place(position: Tensor, place: tuple[float, float]) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.markers import ball
-from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -166,12 +165,12 @@ class FrankaCube(FrankaTask):
 
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
         self.arm.reset(mask, rng, self.arm_noise)
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        place = rng.uniform(-1.0, 1.0, (3,))
-        pose[:, 0] = self.cube_place[0] + self.cube_noise * place[:, 0]
-        pose[:, 1] = self.cube_place[1] + self.cube_noise * place[:, 1]
-        pose[:, 2] = self.cube_size / 2
-        pose[:, :3] += self.engine.env_origins
-        zero = torch.zeros_like(place[:, 0])
-        pose[:, 3:7] = quat_from_euler_xyz(zero, zero, 0.25 * math.pi * place[:, 2])
-        self.cube.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
+        draws = rng.uniform(-1.0, 1.0, (3,))
+        self.lay(
+            self.cube,
+            self.cube_size / 2,
+            place=self.cube_place,
+            offset=self.cube_noise * draws[:, :2],
+            yaw=0.25 * math.pi * draws[:, 2],
+            mask=mask,
+        )

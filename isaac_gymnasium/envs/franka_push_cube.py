@@ -162,14 +162,10 @@ class FrankaPushCube(FrankaTask):
 
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
         self.arm.reset(mask, rng, self.arm_noise)
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        place = rng.uniform(-self.cube_noise, self.cube_noise, (2,))
-        pose[:, 0] = self.cube_place[0] + place[:, 0]
-        pose[:, 1] = self.cube_place[1] + place[:, 1]
-        pose[:, 2] = self.cube_size / 2
-        goal = pose[:, :3].clone()
-        goal[:, 0] += self.push_distance
+        height = self.cube_size / 2
+        offset = rng.uniform(-self.cube_noise, self.cube_noise, (2,))
+        self.lay(self.cube, height, place=self.cube_place, offset=offset, mask=mask)
+        goal = torch.full_like(self.goal, height)
+        goal[:, 0] = self.cube_place[0] + offset[:, 0] + self.push_distance
+        goal[:, 1] = self.cube_place[1] + offset[:, 1]
         torch.where(mask.unsqueeze(-1), goal, self.goal, out=self.goal)
-        pose[:, :3] += self.engine.env_origins
-        pose[:, 6] = 1.0
-        self.cube.write_state(pose, torch.zeros_like(pose[:, :6]), mask)

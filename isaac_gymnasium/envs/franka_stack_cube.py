@@ -11,7 +11,6 @@ from torch import Tensor
 
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import FINGER_STROKE, franka
-from isaac_gymnasium.transforms import quat_from_euler_xyz
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -231,18 +230,17 @@ class FrankaStackCube(FrankaTask):
         half = 0.075 + 0.025 * draws[:, 2]
         angle = math.pi * draws[:, 3]
         apart = torch.stack((half * torch.cos(angle), half * torch.sin(angle)), dim=-1)
-        zero = torch.zeros_like(angle)
         for k, (body, size, side) in enumerate(
             ((self.cube, self.cube_size, 1.0), (self.base, self.base_size, -1.0))
         ):
-            pose = torch.zeros(self.num_envs, 7, device=self.device)
-            pose[:, 0] = self.middle[0]
-            pose[:, 1] = self.middle[1]
-            pose[:, :2] += self.cube_noise * draws[:, :2] + side * apart
-            pose[:, 2] = size / 2
-            pose[:, :3] += self.engine.env_origins
-            pose[:, 3:7] = quat_from_euler_xyz(zero, zero, 0.25 * math.pi * draws[:, 4 + k])
-            body.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
+            self.lay(
+                body,
+                size / 2,
+                place=self.middle,
+                offset=self.cube_noise * draws[:, :2] + side * apart,
+                yaw=0.25 * math.pi * draws[:, 4 + k],
+                mask=mask,
+            )
 
 
 class Stack(NamedTuple):
