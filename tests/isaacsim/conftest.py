@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 KIT = Path(__file__).parent / "kit"
-ROOTS = ("kit_world", "isaacsim", "omni", "carb")
+ROOTS = ("kit_world", "kit_render", "isaacsim", "omni", "carb", "usdrt")
 
 
 def kit_modules() -> list[str]:

@@ -13,6 +13,7 @@ import torch
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.engines import Engine, EngineError, available_engines, load_engine
 from isaac_gymnasium.engines import isaacsim as adapter
+from isaac_gymnasium.registration import registered_tasks
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene import sphere
 from isaac_gymnasium.scene.builder import Scene
@@ -47,6 +48,27 @@ def test_a_task_gives_what_it_gives_on_physx(kit: Any, task: str) -> None:
     # The same PhysX below; its first step has passed before the scene's state is written.
     for ours, theirs in zip(rollout("isaacsim"), rollout("physx"), strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("task", registered_tasks())
+def test_every_task_steps_and_resets(kit: Any, task: str) -> None:
+    env = make(task, engine="isaacsim", num_envs=2)
+    try:
+        first, _ = env.reset(seed=0)
+        for _ in range(2):
+            obs, reward, *_ = env.step(torch.full(env.action_space.shape, 0.5))
+        again, _ = env.reset(options={"reset_mask": torch.tensor([True, False])})
+        assert torch.isfinite(reward).all()
+        for start, seen, after in zip(*map(leaves, (first, obs, again)), strict=True):
+            assert seen.isfinite().all()
+            assert not torch.equal(start, seen), "nothing has moved"
+            assert torch.equal(after[1], seen[1])
+    finally:
+        env.close()
+
+
+def leaves(obs: Any) -> list[torch.Tensor]:
+    return list(obs.values()) if isinstance(obs, dict) else [obs]
 
 
 def test_auto_is_isaacsim_where_kit_runs(kit: Any) -> None:

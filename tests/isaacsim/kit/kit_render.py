@@ -19,7 +19,7 @@ from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics
 
 from isaac_gymnasium.rendering.renderer import Renderer
 from isaac_gymnasium.rendering.view import Lens
-from isaac_gymnasium.scene.builder import ENV_0, ENV_ROOT
+from isaac_gymnasium.scene.builder import ENV_0, ENV_ROOT, Scene
 
 # Annotator -> output of the ray caster, channels, what fills pixels that belong to no camera.
 ANNOTATORS = {
@@ -88,11 +88,13 @@ class StageRenderer(Renderer):
             robot: [b.rpartition("/")[2] for b in moving_bodies() if b.startswith(f"{robot}/")]
             for robot in robots
         }
+        scene = Scene.__new__(Scene)
+        scene.stage = stage
         super().__init__(
             SimpleNamespace(
                 device=torch.device("cpu"),
                 num_envs=1,
-                scene=SimpleNamespace(stage=stage, bodies=lambda: (list(robots), [])),
+                scene=scene,
                 articulation=lambda name: SimpleNamespace(link_names=links[name]),
                 rigid_body=lambda name: None,
             )

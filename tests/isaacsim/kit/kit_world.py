@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import ctypes
 import fnmatch
+import importlib.util
 import os
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -78,6 +80,7 @@ class World:
         if early and not self.shared_process:
             raise KitRuleBroken(f"imported before SimulationApp: {early}")
         self.app = app
+        offer_physx_schema()
         self.new_stage()
 
     def close(self, exit_code: int) -> None:
@@ -195,6 +198,24 @@ class World:
             ]
         paths = [str(prim.GetPath()) for prim in found]
         return sorted(paths, key=lambda path: (hash_of(path), path))
+
+
+def offer_physx_schema() -> None:
+    """Adds to `pxr` what Kit's has and usd-core's has not, as far as the cloners use it."""
+    import pxr
+
+    class PhysxSceneAPI:
+        def __init__(self, prim: Any) -> None:
+            self._prim = prim
+
+        def CreateInvertCollisionGroupFilterAttr(self) -> Any:
+            from pxr import Sdf
+
+            name = "physxScene:invertCollisionGroupFilter"
+            return self._prim.CreateAttribute(name, Sdf.ValueTypeNames.Bool)
+
+    if importlib.util.find_spec("pxr.PhysxSchema") is None:
+        pxr.PhysxSchema = SimpleNamespace(PhysxSceneAPI=PhysxSceneAPI)
 
 
 def hash_of(path: str) -> int:

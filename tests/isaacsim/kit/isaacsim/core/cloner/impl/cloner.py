@@ -3,7 +3,7 @@
 import omni.usd
 from kit_world import WORLD
 from omni.physx import get_physx_replicator_interface
-from pxr import Gf, Sdf, UsdGeom, UsdUtils
+from pxr import Gf, PhysxSchema, Sdf, UsdGeom, UsdUtils
 
 __all__ = ["Cloner"]
 
@@ -99,9 +99,7 @@ class Cloner:
         global_paths: list = _NO_PATHS,
     ):
         scene = self._stage.GetPrimAtPath(physicsscene_path)
-        scene.CreateAttribute("physxScene:invertCollisionGroupFilter", Sdf.ValueTypeNames.Bool).Set(
-            True
-        )
+        PhysxSchema.PhysxSceneAPI(scene).CreateInvertCollisionGroupFilterAttr().Set(True)
         UsdGeom.Scope.Define(self._stage, collision_root_path)
         shared = [self._group(f"{collision_root_path}/global_group", global_paths or [])]
         for k, path in enumerate(prim_paths):
