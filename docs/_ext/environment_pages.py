@@ -73,7 +73,15 @@ What `isaac-gymnasium train {id}` takes unless told otherwise; `--help` after it
 ```yaml
 {preset}
 ```
-{curves}"""
+{results}"""
+
+RESULTS = """
+## What training reaches
+
+```{{include}} ../results/{id}.md
+:start-line: 1
+```
+"""
 
 
 def environments() -> dict[str, type[Task]]:
@@ -109,7 +117,7 @@ def page(id: str, cls: type[Task], docs: Path) -> str:
     task = make_task(cls, {})
     file = Path(inspect.getfile(cls)).relative_to(Path(isaac_gymnasium.__file__).parents[1])
     preset = importlib.resources.files("isaac_gymnasium.presets").joinpath(f"{id}.yaml")
-    curves = sorted((docs / "results").rglob(f"*{id}*.png"))
+    results = docs / "results" / f"{id}.md"
     return PAGE.format(
         id=id,
         summary=summary,
@@ -120,11 +128,7 @@ def page(id: str, cls: type[Task], docs: Path) -> str:
         body="\n\n".join(f"## {heading}\n{text}" for heading, text in texts.items()),
         keywords="\n".join(f"| `{name}` | `{value}` |" for name, value in _keywords(task)),
         preset=preset.read_text().strip(),
-        curves="".join(
-            f"\n## Learning curve\n\n![Learning curve of {id}](/{curve.relative_to(docs)})\n\n"
-            f"[What training reaches](/{curve.relative_to(docs).with_suffix('.md')})\n"
-            for curve in curves[:1]
-        ),
+        results=RESULTS.format(id=id) if results.exists() else "",
     )
 
 

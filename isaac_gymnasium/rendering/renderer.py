@@ -142,7 +142,7 @@ class Renderer:
         labels: What the numbers in a segmentation mean; 0 is nothing.
         bodies: Paths of the B bodies whose poses a picture needs.
         markers: Names of the M markers.
-        cameras: The task's `Camera`s.
+        cameras: The cameras of the task.
         lights: Of the cameras' images, where environments differ in it; None where they do not.
 
     Raises:
