@@ -89,8 +89,10 @@ class Viewer:
         self._server.gui.reset()
         self.session = Session(env, self._policy, seconds=self._seconds)
         base = self.session.env
-        self._world = World(self._server, self.session.renderer)
         task = base.task
+        places = _layout(min(base.num_envs, _SHOWN), task.env_spacing)
+        self._places = places
+        self._world = World(self._server, self.session.renderer, places)
         plain = {name: getattr(task, name) for name in type(task).parameters()}
         plain = {
             name: value for name, value in plain.items() if isinstance(value, (int, float, str))
@@ -102,8 +104,6 @@ class Viewer:
             plain,
             self._rebuild if self._make is not None else None,
         )
-        places = _layout(min(base.num_envs, _SHOWN), task.env_spacing)
-        self._places = places
         centre = (places.amin(0) + places.amax(0)) / 2
         reach = float((places.amax(0) - places.amin(0)).norm()) + 2.5
         camera = self._server.initial_camera

@@ -15,7 +15,10 @@ from isaac_gymnasium.viewer.shapes import triangles
 
 __all__ = ["World"]
 
-_GRID_EDGE = 40.0
+_MARGIN = 20.0
+"""Ground around the environments, m."""
+_BELOW = 0.002
+"""What lies on the ground would flicker through it, m."""
 
 
 class World:
@@ -24,10 +27,14 @@ class World:
     Args:
         server: A viser server.
         renderer: Knows the shapes and the bodies they hang on.
+        places: (K, 3) where environments may stand in the picture, m.
     """
 
-    def __init__(self, server: Any, renderer: Renderer) -> None:
+    def __init__(self, server: Any, renderer: Renderer, places: Tensor) -> None:
         self._scene = server.scene
+        low, high = places.amin(0), places.amax(0)
+        self._middle = (0.5 * (low + high)).tolist()
+        self._edge = float((high - low).max()) + 2 * _MARGIN
         rows = enumerate(renderer.bodies)
         more = enumerate(renderer.markers, len(renderer.bodies))
         self._rows = {(False, ""): -1} | {(False, body): row for row, body in rows}
@@ -43,15 +50,16 @@ class World:
     def _add_shared(self, index: int, shape: Drawable) -> None:
         name = f"/world/{index}_{shape.label}"
         if shape.kind == "plane" and math.isinf(shape.radius):
+            # One without end, or a very large one, hides what stands on it from a near camera.
+            x, y, _ = self._middle
             self._scene.add_grid(
                 name,
-                width=_GRID_EDGE,
-                height=_GRID_EDGE,
+                width=self._edge,
+                height=self._edge,
                 plane="xy",
                 cell_size=0.5,
                 section_size=2.0,
-                position=shape.position,
-                infinite_grid=True,
+                position=(x, y, shape.position[2] - _BELOW),
                 plane_color=_rgb(shape.color),
                 plane_opacity=1.0,
             )
@@ -96,7 +104,7 @@ class World:
                     faces,
                     batched_wxyzs=np.tile((1.0, 0.0, 0.0, 0.0), (count, 1)),
                     batched_positions=np.zeros((count, 3)),
-                    batched_colors=_rgb(shape.color),
+                    batched_colors=_bytes(shape.color),
                     flat_shading=shape.kind == "box",
                     lod="off",
                 )
@@ -106,6 +114,12 @@ class World:
 def _rgb(color: tuple[float, float, float]) -> tuple[int, int, int]:
     """Linear colour as sRGB bytes."""
     linear = np.clip(color, 0.0, 1.0)
-    bent = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = (255.0 * bent).round().astype(int).tolist()
+    return _bytes(
+        np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    )
+
+
+def _bytes(color: Any) -> tuple[int, int, int]:
+    """Numbers in [0, 1] as bytes; viser takes the colours of instances as linear."""
+    red, green, blue = (255.0 * np.clip(color, 0.0, 1.0)).round().astype(int).tolist()
     return (red, green, blue)
