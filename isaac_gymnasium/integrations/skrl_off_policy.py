@@ -23,7 +23,36 @@ from isaac_gymnasium.presets.configs import OffPolicyConfig, SacConfig, Td3Confi
 __all__ = ["SAC", "TD3", "ReplayMemory", "make_memory", "make_sac", "make_td3"]
 
 
-class SAC(TrueSuccessorMixin, SkrlSAC):
+class ReplayScaler(Scaler):
+    """Standardises by what the environment has shown, each observation counted once.
+
+    skrl would count a transition as often as it is drawn, which keeps the statistics on those from
+    the beginning, and changes them with every gradient step.
+    """
+
+    def forward(self, x: Tensor | None, *, train: bool = False, **kwargs: Any) -> Tensor | None:
+        """Standardises; `train` is not minded."""
+        standardized: Tensor | None = super().forward(x, **kwargs)
+        return standardized
+
+    def see(self, x: Tensor) -> None:
+        """Takes observations (N, O) into the statistics."""
+        super().forward(x, train=True)
+
+
+class _SeesOnceMixin(TrueSuccessorMixin):
+    """Shows each observation to its scaler once, as it is recorded."""
+
+    def record_transition(self, **transition: Any) -> None:
+        """Records a transition; see `TrueSuccessorMixin`."""
+        agent: Any = self
+        agent._observation_preprocessor.see(transition["observations"])
+        if transition["states"] is not None:
+            agent._state_preprocessor.see(transition["states"])
+        super().record_transition(**transition)
+
+
+class SAC(_SeesOnceMixin, SkrlSAC):
     """skrl's SAC with true successors."""
 
     def update(self, *, timestep: int, timesteps: int, report: bool = True) -> None:
@@ -39,7 +68,7 @@ class SAC(TrueSuccessorMixin, SkrlSAC):
         self.write_interval = 0
 
 
-class TD3(TrueSuccessorMixin, SkrlTD3):
+class TD3(_SeesOnceMixin, SkrlTD3):
     """skrl's TD3 with true successors, and without waits for the device as it acts."""
 
     def act(
@@ -143,9 +172,9 @@ def _common(env: SkrlWrapper, config: OffPolicyConfig) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "discount_factor": config.discount,
         "polyak": config.polyak,
-        "observation_preprocessor": Scaler,
+        "observation_preprocessor": ReplayScaler,
         "observation_preprocessor_kwargs": scaler(env.observation_space),
-        "state_preprocessor": Scaler if asymmetric else None,
+        "state_preprocessor": ReplayScaler if asymmetric else None,
         "state_preprocessor_kwargs": scaler(env.state_space) if asymmetric else {},
         "rewards_shaper": lambda rewards, *_: config.reward_scale * rewards,
     }
@@ -170,6 +199,10 @@ def _spaces(env: SkrlWrapper) -> dict[str, Any]:
 def _critics(config: OffPolicyConfig, env: SkrlWrapper) -> dict[str, Model]:
     names = ("critic_1", "critic_2", "target_critic_1", "target_critic_2")
     return {name: _Critic(config, env) for name in names}
+
+
+def _mlp(inputs: int, config: OffPolicyConfig) -> nn.Sequential:
+    return mlp(inputs, *config.hidden_sizes, activation=nn.ReLU)
 
 
 class _Range(nn.Module):
@@ -210,7 +243,7 @@ class _Actor(DeterministicMixin, Model):
     def __init__(self, config: OffPolicyConfig, env: SkrlWrapper) -> None:
         Model.__init__(self, **_spaces(env))
         DeterministicMixin.__init__(self)
-        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = _mlp(self.num_observations, config)
         self.mean = nn.Linear(config.hidden_sizes[-1], self.num_actions)
         self.range = _Range(env)
 
@@ -226,7 +259,7 @@ class _GaussianActor(Model):
 
     def __init__(self, config: OffPolicyConfig, env: SkrlWrapper) -> None:
         super().__init__(**_spaces(env))
-        self.hidden = mlp(self.num_observations, *config.hidden_sizes)
+        self.hidden = _mlp(self.num_observations, config)
         self.mean = nn.Linear(config.hidden_sizes[-1], self.num_actions)
         self.log_std = nn.Linear(config.hidden_sizes[-1], self.num_actions)
         self.range = _Range(env)
@@ -255,7 +288,7 @@ class _Critic(DeterministicMixin, Model):
         DeterministicMixin.__init__(self)
         self.key = "observations" if self.state_space is None else "states"
         inputs = self.num_observations if self.state_space is None else self.num_states
-        self.hidden = mlp(inputs + self.num_actions, *config.hidden_sizes)
+        self.hidden = _mlp(inputs + self.num_actions, config)
         self.value = nn.Linear(config.hidden_sizes[-1], 1)
 
     def compute(self, inputs: dict[str, Any], role: str = "") -> tuple[Tensor, dict[str, Any]]:

@@ -103,9 +103,9 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
     return agent
 
 
-def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers, each followed by ELU."""
-    layers = [module for pair in pairwise(sizes) for module in (nn.Linear(*pair), nn.ELU())]
+def mlp(*sizes: int, activation: type[nn.Module] = nn.ELU) -> nn.Sequential:
+    """Linear layers, each followed by an activation."""
+    layers = [module for pair in pairwise(sizes) for module in (nn.Linear(*pair), activation())]
     return nn.Sequential(*layers)
 
 
