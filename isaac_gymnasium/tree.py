@@ -70,6 +70,14 @@ def copy_tree(target: Any, source: Any) -> None:
     copy_all((target for target, _ in pairs), (source for _, source in pairs))
 
 
+def clone_tree(tree: Any) -> Any:
+    """A tree of fresh tensors with the values of another's."""
+    originals = leaves(tree)
+    copies = [torch.empty_like(original) for original in originals]
+    copy_all(copies, originals)
+    return unflatten(tree, copies)
+
+
 def copy_all(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
     """Copies tensors into others in place; on CUDA in one launch for all of one dtype."""
     groups: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}

@@ -29,7 +29,7 @@ from isaac_gymnasium.randomization import Randomization, Randomizer, resolve, wi
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
-from isaac_gymnasium.tree import plain_tensors, tree_map
+from isaac_gymnasium.tree import clone_tree, plain_tensors
 
 if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
@@ -284,12 +284,12 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             check_observations(self.task, self.single_observation_space, obs)
             check_extras(self.task, extras)
             check_states(self.task, self.state_space, self.task.get_states())
-            info = _clone(extras)
+            info = clone_tree(extras)
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
             if self.render_mode == "human":
                 self.engine.draw()
-            return _clone(self._observations()), info
+            return clone_tree(self._observations()), info
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -314,7 +314,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 self._refuse_ended()
             self.randomization.tick()
-            result = _clone(self._advance())
+            result = clone_tree(self._advance())
 
             info: dict[str, Any] = dict(result["extras"])
             if self.log_rewards:
@@ -414,7 +414,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._require_open()
         with plain_tensors():
             state = self.task.get_states()
-            return None if state is None else _clone(self._guard.clean(state))
+            return None if state is None else clone_tree(self._guard.clean(state))
 
     @property
     def episode_length_buf(self) -> Tensor:
@@ -478,7 +478,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             set_state(self, state, rows, exact=exact)
             self._guard.begin(rows)
             self._has_reset = True
-            observation: Observation = _clone(self._observations())
+            observation: Observation = clone_tree(self._observations())
             return observation
 
     def fork(self, source: int, mask: Tensor | np.ndarray | None = None) -> Observation:
@@ -646,7 +646,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             step |= {"final_obs": self._observations(observed), "final_info": self._extras()}
             if self.state_space is not None:
                 step["final_state"] = self._guard.clean(task.get_states())
-            step = _clone(step)
+            step = clone_tree(step)
             if self.render_mode == "rgb_array" and self._frame_maker is not None:
                 self._frame_maker.keep_final()
         elif mode == AutoresetMode.DISABLED:
@@ -792,7 +792,3 @@ def _bounds(space: gym.Space[Any], device: torch.device) -> tuple[Tensor, Tensor
         raise TypeError(f"a task's action space must be a finite Box, got {space}")
     low, high = torch.from_numpy(space.low).to(device), torch.from_numpy(space.high).to(device)
     return low, high
-
-
-def _clone(tree: Any) -> Any:
-    return tree_map(torch.clone, tree)

@@ -88,6 +88,17 @@ class TestTrain:
         } <= set(table[0])
         assert 8 <= float(table[-1]["episode/length"]) <= 10
 
+    def test_weights_and_biases_gets_the_metrics_too(self, monkeypatch, capfd):
+        pytest.importorskip("wandb")
+        monkeypatch.setenv("WANDB_MODE", "offline")
+        monkeypatch.setenv("WANDB_SILENT", "true")
+        words = ["--run-dir", "run", "--wandb", "walking"]
+        assert main(["train", "toy_env:Toy-v0", *SHORT, *words]) == 0
+        (record,) = Path("run/wandb").glob("offline-run-*-run/run-run.wandb")
+        log = record.read_bytes()
+        assert b"walking" in log and b"episode/return" in log and b"reward/near" in log
+        assert len(rows(Path("run"))) == 3
+
     def test_checkpoint_loads_without_unpickling_code(self, run):
         state = torch.load(run / "checkpoint.pt", weights_only=True)["trainer"]
         assert {"policy", "value", "optimizer", "observation_preprocessor"} <= set(state)
