@@ -93,3 +93,22 @@ def test_a_closed_environment_is_freed(engine_name: str) -> None:
     del env
     gc.collect()
     assert [ref() for ref in kept] == [None] * 4
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs Linux' shared memory")
+@pytest.mark.parametrize("last", ["env.close()", "sys.exit(3)", "pass"])
+def test_a_process_that_ends_leaves_no_shared_memory(last: str) -> None:
+    pytest.importorskip("ovphysx")
+    code = f"""
+import os, sys
+from isaac_gymnasium.vector_env import IsaacVectorEnv
+
+env = IsaacVectorEnv("isaac_gymnasium.envs.cartpole:Cartpole", 2, device="cpu", engine="physx")
+env.reset(seed=0)
+print(os.getpid(), any(name.endswith(f"-{{os.getpid()}}") for name in os.listdir("/dev/shm")))
+{last}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    pid, used = done.stdout.split()
+    assert used == "True", "ovphysx has none any more: this test and the removal can go"
+    assert not [path for path in Path("/dev/shm").iterdir() if path.name.endswith(f"-{pid}")]

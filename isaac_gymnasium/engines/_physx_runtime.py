@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,6 +79,7 @@ def start(num_envs: int, device: torch.device) -> Any:
         if not torch.cuda.is_available():
             ovphysx.PhysX.set_cpu_mode(True)
         _started_in = os.getpid()
+        atexit.register(_remove_shared_memory, _started_in)
     if device.type == "cpu":
         try:
             ovphysx.set_global_config(GlobalConfigKey.NUM_THREADS, num_threads(num_envs))
@@ -93,6 +97,19 @@ def start(num_envs: int, device: torch.device) -> Any:
         physx.set_config(ConfigKey.ACTIVE_CUDA_GPUS, str(device.index or 0))
     ovphysx.enable_python_logging(_native_logger.name, min_severity=LogLevel.WARNING)
     return physx
+
+
+def _remove_shared_memory(pid: int) -> None:
+    """Removes what ovphysx leaves in shared memory at the end of this process.
+
+    Not that of others which have been killed: behind a shared `/dev/shm` they may be alive in
+    another container, whose process numbers mean nothing here.
+    """
+    if os.getpid() != pid:
+        return
+    for kind in ("", "sem."):
+        with contextlib.suppress(OSError):
+            Path(f"/dev/shm/{kind}carb-RStringInternals-{pid}").unlink(missing_ok=True)
 
 
 def num_threads(num_envs: int) -> int:
