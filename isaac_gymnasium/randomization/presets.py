@@ -40,15 +40,27 @@ ROBOTS: dict[str, Template] = {
         **_WALKER,
         "center_of_mass": {"target": "center_of_mass", "names": ("base",), "range": (-0.03, 0.03)},
     },
-    "quadcopter": {"mass": {"target": "mass", "range": (0.9, 1.1)}},
+    "humanoid": _WALKER,
+    "allegro": _MACHINE,
+    "balance_table": _MACHINE,
+    "drawer_cabinet": {
+        "mass": {"target": "mass", "range": (0.7, 1.3)},
+        "friction": {"target": "friction", "range": (0.7, 1.3), "together": True},
+        "joint_damping": {"target": "joint_damping", "range": (0.7, 1.3)},
+    },
 }
 """Terms of the robots of this package, by `Robot.model`; `body` is filled in."""
+
+BODIES: dict[str, Template] = {
+    "Quadcopter": {"mass": {"target": "mass", "range": (0.9, 1.1)}},
+}
+"""Terms of rigid bodies that are machines of this package, by their name in the scene."""
 
 OBJECT: Template = {
     "mass": {"target": "mass", "range": (0.7, 1.3)},
     "friction": {"target": "friction", "range": (0.7, 1.3)},
 }
-"""Terms of a free rigid body."""
+"""Terms of any other free rigid body."""
 
 COMMANDS: Template = {
     "action_delay": {"target": "action_delay", "distribution": "choice", "range": (0.0, 1.0)},
@@ -77,7 +89,7 @@ def default_randomization(scene: Scene) -> Randomization:
     terms = _terms(COMMANDS)
     for body in (*robots, *bodies):
         robot = scene.robots.get(body)
-        template = OBJECT
+        template = BODIES.get(body, OBJECT)
         if body in robots:
             template = ROBOTS.get(robot.model if robot else "", _MACHINE)
         terms |= {f"{body}/{name}": Term(**term, body=body) for name, term in template.items()}

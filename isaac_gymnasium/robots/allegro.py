@@ -125,6 +125,7 @@ def allegro_hand(*, gravity_compensation: bool = True) -> Robot:
             )
         )
     return Robot(
+        model="allegro",
         links=tuple(links),
         joints=tuple(joints),
         disable_gravity=gravity_compensation,

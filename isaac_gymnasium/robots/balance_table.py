@@ -64,6 +64,7 @@ def balance_table() -> Robot:
     """Degrees of freedom: `lift` (m, up), `tilt_x` and `tilt_y` (rad); root at the tray's top."""
     small = box_inertial(0.5, (0.1, 0.1, 0.1), (0.0, 0.0, -0.1))
     return Robot(
+        model="balance_table",
         position_iterations=8,
         velocity_iterations=1,
         disable_gravity=True,

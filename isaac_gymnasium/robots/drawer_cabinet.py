@@ -36,6 +36,7 @@ def drawer_cabinet() -> Robot:
     """
     top = HANDLE[2]
     return Robot(
+        model="drawer_cabinet",
         links=(
             Link(name="frame", inertial=shapes_inertial(_frame(), density=600.0), shapes=_frame()),
             _drawer("drawer_top_link", top),

@@ -155,6 +155,7 @@ def humanoid() -> Robot:
             sphere(0.04, position=(0.18, 0.18 * s, 0.18), color=_SKIN, material=_MATERIAL),
         )
     return Robot(
+        model="humanoid",
         links=tuple(links),
         joints=tuple(joints),
         fixed_base=False,

@@ -14,6 +14,7 @@ import isaac_gymnasium
 import isaac_gymnasium.registration
 from isaac_gymnasium import randomization as rnd
 from isaac_gymnasium.contract import check_vector_env
+from isaac_gymnasium.randomization.presets import ROBOTS
 
 MASS = {"target": "mass", "body": "Cube", "range": (0.5, 2.0), "when": "reset"}
 EVERYTHING = {
@@ -315,6 +316,12 @@ def test_every_task_has_a_default(id: str) -> None:
     env.reset(seed=0)
     values = env.randomization.values
     assert any(name.endswith("/mass") for name in values)
+    models = {robot.model for robot in env.engine.scene.robots.values()}
+    assert models <= set(ROBOTS), "every robot of this package has a preset of its own"
+    walks = bool(models & {"ant", "anymal", "go2", "humanoid"})
+    assert ("Robot/push" in env.randomization.plan.terms) == walks
+    if id == "IsaacQuadcopter-v0":
+        assert bool(((values["Quadcopter/mass"] - 1.0).abs() <= 0.1).all())
     assert any(t.target == "observation_noise" for t in env.randomization.plan.terms.values())
     for _ in range(3):
         obs = env.step(torch.zeros(env.action_space.shape))[0]
