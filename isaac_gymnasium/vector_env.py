@@ -63,6 +63,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             its episode as terminated, marks it in `info["nan"]`, resets it and writes its last
             frames to a file; `"raise"` raises a `NanError` beside; `"off"` looks away.
         nan_folder: Where these files go.
+        deterministic: Have engine `newton` solve in the same order every time, so that rollouts on
+            CUDA are the same to the bit, whatever `num_envs` is; slower. Other engines refuse it.
         log_rewards: Whether `info["log"]` tells the mean of each reward term. Off unless asked
             for, since TorchRL's `GymWrapper` stores all of `info` by environment.
         **kwargs: Fields of the task.
@@ -99,6 +101,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         randomization: str | Mapping[str, Any] | Randomization = "none",
         nan_guard: str = "reset",
         nan_folder: str = "nan_reports",
+        deterministic: bool = False,
         log_rewards: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -138,10 +141,23 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.state_space = self.task.state_space()
         self._guard_settings = nan_guard, nan_folder
         self._process = os.getpid()
-        self._start(engine, randomization)
+        self._start(engine, deterministic, randomization)
 
-    def _start(self, engine: str, randomization: str | Mapping[str, Any] | Randomization) -> None:
+    def _start(
+        self,
+        engine: str,
+        deterministic: bool,
+        randomization: str | Mapping[str, Any] | Randomization,
+    ) -> None:
         engine_class = load_engine(engine)
+        mode: dict[str, Any] = {}
+        if deterministic:
+            if not engine_class.has_deterministic_mode:
+                raise EngineError(
+                    "deterministic=True is a mode of engine 'newton', and engine "
+                    f"{engine_class.name!r} has none: docs/engines.md says what it repeats anyway"
+                )
+            mode["deterministic"] = True
         watched = self.render_mode == "human"
         if not engine_class.has_window:
             self.metadata["render_modes"] = ["rgb_array"]
@@ -159,7 +175,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         task.set_up_scene(scene)
         plan = resolve(randomization, scene)
         with plain_tensors(), room_for(self.num_envs, self.device):
-            self.engine = engine_class(scene, self.num_envs, task.dt, self.device)
+            self.engine = engine_class(scene, self.num_envs, task.dt, self.device, **mode)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
                 self._action_low, self._action_high = _bounds(self.single_action_space, self.device)

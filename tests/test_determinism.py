@@ -10,6 +10,9 @@ import pytest
 import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
+from isaac_gymnasium.engines import EngineError, available_engines
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 IDS = ["IsaacCartpole-v0", "IsaacFrankaCube-v0"]
 STEPS = 80
@@ -134,3 +137,37 @@ def test_a_seed_leads_back_to_the_same_bits_whatever_touched_before(device: torc
     for _ in range(2):
         assert torch.equal(play(), first)
     env.close()
+
+
+@pytest.mark.skipif("newton" not in available_engines(), reason="needs newton")
+@pytest.mark.parametrize(
+    ("id", "place"),
+    [
+        ("IsaacCartpole-v0", "cpu"),
+        *(
+            pytest.param(id, "cuda:0", marks=[pytest.mark.gpu, needs_cuda])
+            for id in ("IsaacCartpole-v0", "IsaacAnt-v0", "IsaacFrankaCube-v0")
+        ),
+    ],
+)
+def test_newtons_deterministic_mode_repeats_every_bit_for_any_number(id: str, place: str) -> None:
+    mode: dict[str, Any] = {"engine": "newton", "deterministic": True}
+    device = torch.device(place)
+    few, again = (rollout(id, 8, device, **mode) for _ in range(2))
+    many = rollout(id, 64 if place == "cpu" else 1024, device, **mode)
+    assert bool(few[1].isfinite().all())
+    assert bool(few[3].any() | few[4].any()), "the rollout should contain resets"
+    for a, b, c in zip(few, again, many, strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c[:, :8])
+    # It is another solver, of the same physics.
+    usual = rollout(id, 8, device, engine="newton")
+    assert not torch.equal(few[1], usual[1])
+    if id == "IsaacCartpole-v0":
+        torch.testing.assert_close(few[1][:20], usual[1][:20], atol=0.05, rtol=0.05)
+
+
+def test_an_engine_without_a_deterministic_mode_says_so() -> None:
+    pytest.importorskip("ovphysx")
+    with pytest.raises(EngineError, match="a mode of engine 'newton', and engine 'physx' has none"):
+        gym.make_vec("IsaacCartpole-v0", num_envs=1, engine="physx", deterministic=True)

@@ -119,9 +119,11 @@ class Engine(abc.ABC):
         has_history: Whether what follows depends on more than the state, so that only `restart`
             leads back to the same bits.
         capturable: Whether a CUDA graph can hold the engine's own work on the GPU.
+        has_deterministic_mode: Whether it can be made with `deterministic=True`.
     """
 
     name: ClassVar[str]
+    has_deterministic_mode: ClassVar[bool] = False
     has_window: ClassVar[bool] = False
 
     def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:

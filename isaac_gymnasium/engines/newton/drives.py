@@ -7,7 +7,7 @@ of 12 N m, a joint with 0.12 kg m^2 and 80 N m s/rad would keep less than two at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -29,12 +29,13 @@ class EffortLimits:
 
     Args:
         engine: The engine whose solver it is.
+        solver: Newton's `SolverMuJoCo`.
         implicit_stiffness: Whether the solver's integrator is implicit in positions, too.
     """
 
-    def __init__(self, engine: NewtonEngine, *, implicit_stiffness: bool) -> None:
-        solver, to_torch = engine.solver, engine._wp.to_torch
-        self._engine = engine
+    def __init__(self, engine: NewtonEngine, solver: Any, *, implicit_stiffness: bool) -> None:
+        to_torch = engine._wp.to_torch
+        self._engine, self._solver = engine, solver
         self._stiffness_dt = engine.dt if implicit_stiffness else 0.0
         joints: Tensor = to_torch(solver.mjc_jnt_to_newton_dof).long()
         self._of_drives = joints >= 0
@@ -46,11 +47,11 @@ class EffortLimits:
         """Sets the solver's limits anew; to be called once it has been told of changes."""
         if not self._dofs.numel():
             return
-        model, solver, to_torch = self._engine.model, self._engine.solver, self._engine._wp.to_torch
+        model, to_torch = self._engine.model, self._engine._wp.to_torch
         limit = to_torch(model.joint_effort_limit)[self._dofs]
         stiffness = to_torch(model.joint_target_ke)[self._dofs]
         damping = to_torch(model.joint_target_kd)[self._dofs]
-        mobility = to_torch(solver.mjw_model.dof_invweight0)[:, self._solver_dofs]
+        mobility = to_torch(self._solver.mjw_model.dof_invweight0)[:, self._solver_dofs]
         slowed = self._engine.dt * (damping + self._stiffness_dt * stiffness) * mobility
         wide = torch.where(limit < UNLIMITED_EFFORT, limit * (1.0 + slowed), limit)
         wide = torch.stack((-wide, wide), dim=-1)

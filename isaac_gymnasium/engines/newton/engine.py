@@ -8,7 +8,6 @@ the CPU, the substeps of a control step are one.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +19,10 @@ from torch import Tensor
 from isaac_gymnasium._warp import torch_stream
 from isaac_gymnasium.engines.base import Engine, EngineError, Record, Result, RigidBody
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
-from isaac_gymnasium.engines.newton.drives import EffortLimits
+from isaac_gymnasium.engines.newton.mujoco import MuJoCo
 from isaac_gymnasium.engines.newton.overflow import Overflow
 from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton, preload
+from isaac_gymnasium.engines.newton.steel import Steel
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
 from isaac_gymnasium.engines.newton.world import World
 
@@ -36,12 +36,31 @@ _CONTROL = ("joint_target_q", "joint_target_qd", "joint_f")
 
 
 class NewtonEngine(Engine):
-    """Newton with MuJoCo's solver. See the package's docstring."""
+    """Newton with MuJoCo's solver. See the package's docstring.
+
+    Args:
+        scene: The authored scene.
+        num_envs: Number of environments, N.
+        dt: Length of a physics step, s.
+        device: Where to simulate.
+        deterministic: Take Newton's solver Steel instead, which gives the same bits on CUDA every
+            time and for every N.
+    """
 
     name: ClassVar[str] = "newton"
+    has_deterministic_mode: ClassVar[bool] = True
 
-    def __init__(self, scene: Scene, num_envs: int, dt: float, device: torch.device) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        num_envs: int,
+        dt: float,
+        device: torch.device,
+        *,
+        deterministic: bool = False,
+    ) -> None:
         super().__init__(scene, num_envs, dt, device)
+        self.deterministic = deterministic
         scene.validate()
         self._wp, self._newton = import_newton()
         self._side_stream: torch.cuda.Stream | None = None
@@ -61,35 +80,6 @@ class NewtonEngine(Engine):
         preload(str(self.device))
         self.world = World(scene, self.num_envs, self.dt, str(self.device))
         self.model = model = self.world.model
-        contacts = min(scene.settings.contacts_per_env, self.world.most_contacts)
-        # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
-        # stiff drives bounces on what it closes on. It swallows restitution, though.
-        discrete = self.world.driven and contacts > 0 and not self.world.bounces
-        self.solver = newton.solvers.SolverMuJoCo(
-            model,
-            # Nearly all worlds need one; the next step goes on where the others have stopped.
-            iterations=4,
-            ls_iterations=20,
-            integrator="discrete" if discrete else "implicitfast",
-            # Friction that does not creep and is the same in every direction.
-            cone="elliptic",
-            impratio=10.0,
-            enable_multiccd=True,
-            nconmax=max(contacts, 1),
-            # Three rows a contact, and a limit and friction for every degree of freedom.
-            njmax=3 * contacts + 2 * self.world.builder.joint_dof_count,
-        )
-        self._effort_limits = EffortLimits(self, implicit_stiffness=discrete)
-        self._effort_limits.update()
-        self._options = self.solver.mjw_model.opt
-        # On a GPU always as many iterations as may be: to ask whether to go on costs more.
-        self._options.graph_conditional = self.device.type == "cpu"
-        bits = importlib.import_module("mujoco_warp").OverflowType
-        lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
-        # Kernels would print what overflows, in every step. An iteration that ends at its limit is
-        # no overflow: the next step goes on from there.
-        self._options.warn_overflow = 0
-        self._overflow = Overflow(self._wp.to_torch(self.solver.mjw_data.overflow), lost)
         self.state, self.control = model.state(), model.control()
         self._articulations = model.articulation_count // self.num_envs
         # One row more for what belongs to no world.
@@ -98,6 +88,10 @@ class NewtonEngine(Engine):
             model.articulation_count, dtype=torch.bool, device=self.device
         )
         self._body_f = self.array("body_f", of=self.state)
+        self.lasting_force = torch.zeros_like(self._body_f)
+        self._steps = Steel(self) if self.deterministic else MuJoCo(self)
+        self.solver = self._steps.solver
+        self._overflow = Overflow(lambda: self._steps.overflow, self._steps.lost, self.device)
         newton.eval_fk(model, self.state.joint_q, self.state.joint_qd, self.state)
         self._warm_up()
 
@@ -109,14 +103,8 @@ class NewtonEngine(Engine):
             self._simulate()
             self._reset_worlds(self._written)
 
-        options = self._options
-        kept = options.iterations, options.graph_conditional
-        # One iteration has all the kernels; nothing tells when to stop if none of them runs.
-        options.iterations, options.graph_conditional = 1, False
-        try:
+        with self._steps.looking_at_nothing():
             compile_kernels(step_and_reset)
-        finally:
-            options.iterations, options.graph_conditional = kept
         arrays = [self.array(name, of=self.state) for name in _STATE]
         before = [(array, array.clone()) for array in arrays]
         step_and_reset()
@@ -134,7 +122,7 @@ class NewtonEngine(Engine):
         return NewtonRigidBody(self, name)
 
     def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> NewtonContacts:
-        return NewtonContacts(self, bodies, filters)
+        return self._steps.contacts(bodies, filters)
 
     def _advance(self, substeps: int) -> None:
         if self._wrenches or self.recording or not self._records:
@@ -185,8 +173,7 @@ class NewtonEngine(Engine):
             self._launch()
 
     def _launch(self) -> None:
-        # The solver takes its input's place: one state is enough, and its tensors never move.
-        self.solver.step(self.state, self.state, self.control, None, self.dt)
+        self._steps.step()
 
     def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
         assert isinstance(body, NewtonRigidBody)
@@ -196,7 +183,7 @@ class NewtonEngine(Engine):
         pushed = bool(self._wrenches)
         super().step(substeps)
         if pushed:
-            self._body_f.zero_()
+            self._body_f.copy_(self.lasting_force)
         self._overflow.note()
         if not self.recording:
             self._overflow.look()
@@ -304,7 +291,7 @@ class NewtonEngine(Engine):
         """Tells the solver that properties have changed."""
         with self._on_torch_stream():
             self.solver.notify_model_changed(getattr(self._newton.ModelFlags, flags))
-            self._effort_limits.update()
+            self._steps.changed()
 
     def jacobians(self) -> Tensor:
         """(N, articulations, links, 6, columns), padded with zeros."""

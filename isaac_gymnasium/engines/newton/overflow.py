@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,14 +16,15 @@ class Overflow:
     """Notes overflows after each control step, and warns once.
 
     Args:
-        flags: (N,) int32 bits that the solver sets anew in every physics step.
+        flags: Returns (N,) int32 bits that the solver has set in the last physics step.
         lost: The bits that mean that something was dropped.
+        device: Where they are.
     """
 
-    def __init__(self, flags: Tensor, lost: int) -> None:
+    def __init__(self, flags: Callable[[], Tensor], lost: int, device: torch.device) -> None:
         self._flags = flags
         self._lost = lost
-        self._seen = torch.zeros((), dtype=torch.int32, device=flags.device)
+        self._seen = torch.zeros((), dtype=torch.int32, device=device)
         self._on_host: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
         self._steps = 0
@@ -30,7 +32,7 @@ class Overflow:
 
     def note(self) -> None:
         """Keeps what the last physics step has set; part of a recorded step."""
-        torch.maximum(self._seen, (self._flags & self._lost).amax(), out=self._seen)
+        torch.maximum(self._seen, (self._flags() & self._lost).amax(), out=self._seen)
 
     def look(self) -> None:
         """Warns of what has been noted; a GPU's notes arrive some steps later."""

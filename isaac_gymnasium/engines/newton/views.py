@@ -216,4 +216,5 @@ class NewtonRigidBody(_NewtonBody, RigidBody):
         arm = -quat_rotate(self._columns["pose"].buffer[:, 3:7], center)
         force, torque = wrench[:, :3], wrench[:, 3:]
         moved = torque + torch.linalg.cross(arm, force)
-        engine._body_f[:, self._body] = torch.cat((force, moved), dim=-1)
+        pushed = torch.cat((force, moved), dim=-1)
+        engine._body_f[:, self._body] = engine.lasting_force[:, self._body] + pushed

@@ -1,0 +1,85 @@
+"""MuJoCo's solver: the fast one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from isaac_gymnasium.engines.newton.contacts import MuJoCoContacts
+from isaac_gymnasium.engines.newton.drives import EffortLimits
+
+if TYPE_CHECKING:
+    from isaac_gymnasium.engines.newton.engine import NewtonEngine
+
+
+class MuJoCo:
+    """Steps the worlds of an engine with MuJoCo's solver.
+
+    Attributes:
+        solver: Newton's own object.
+        overflow: (N,) int32 bits of what overflowed in the last physics step.
+        lost: Those of the bits that mean that something was dropped.
+    """
+
+    def __init__(self, engine: NewtonEngine) -> None:
+        self._engine = engine
+        world, on_cpu = engine.world, engine.device.type == "cpu"
+        contacts = min(engine.scene.settings.contacts_per_env, world.most_contacts)
+        # "discrete" lets contacts feel the implicit damping of drives: without, a gripper with
+        # stiff drives bounces on what it closes on. It swallows restitution, though.
+        discrete = world.driven and contacts > 0 and not world.bounces
+        self.solver = engine._newton.solvers.SolverMuJoCo(
+            engine.model,
+            # Nearly all worlds need one; the next step goes on where the others have stopped.
+            iterations=4,
+            ls_iterations=20,
+            integrator="discrete" if discrete else "implicitfast",
+            # Friction that does not creep and is the same in every direction.
+            cone="elliptic",
+            impratio=10.0,
+            enable_multiccd=True,
+            nconmax=max(contacts, 1),
+            # Three rows a contact, and a limit and friction for every degree of freedom.
+            njmax=3 * contacts + 2 * world.builder.joint_dof_count,
+        )
+        self._effort_limits = EffortLimits(engine, self.solver, implicit_stiffness=discrete)
+        self._effort_limits.update()
+        self._options = self.solver.mjw_model.opt
+        # On a GPU always as many iterations as may be: to ask whether to go on costs more.
+        self._options.graph_conditional = on_cpu
+        # Kernels would print what overflows, in every step. An iteration that ends at its limit is
+        # no overflow: the next step goes on from there.
+        self._options.warn_overflow = 0
+        bits = importlib.import_module("mujoco_warp").OverflowType
+        self.lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
+        self.overflow: Tensor = engine._wp.to_torch(self.solver.mjw_data.overflow)
+
+    def step(self) -> None:
+        """One physics step."""
+        engine = self._engine
+        # The solver takes its input's place: one state is enough, and its tensors never move.
+        self.solver.step(engine.state, engine.state, engine.control, None, engine.dt)
+
+    def changed(self) -> None:
+        """Follows what the solver has been told of properties."""
+        self._effort_limits.update()
+
+    def contacts(self, bodies: Sequence[str], filters: Sequence[str]) -> MuJoCoContacts:
+        """Contact forces on bodies."""
+        return MuJoCoContacts(self._engine, self.solver, bodies, filters)
+
+    @contextlib.contextmanager
+    def looking_at_nothing(self) -> Iterator[None]:
+        """While within, a step launches every kernel and asks for no result of any."""
+        options = self._options
+        kept = options.iterations, options.graph_conditional
+        # One iteration has all the kernels; nothing tells when to stop if none of them runs.
+        options.iterations, options.graph_conditional = 1, False
+        try:
+            yield
+        finally:
+            options.iterations, options.graph_conditional = kept
