@@ -81,12 +81,12 @@ def test_pages_are_kept_unless_they_change(tmp_path: Path) -> None:
     assert {name for name in after if after[name] != before[name]} == {"IsaacAnt-v0.md"}
 
 
-def test_a_learning_curve_is_shown_where_there_is_one(tmp_path: Path) -> None:
+def test_what_training_reaches_is_shown_where_it_is_known(tmp_path: Path) -> None:
     cls = find_task(_OURS["IsaacAnt-v0"])
-    assert "Learning curve" not in site.page("IsaacAnt-v0", cls, tmp_path)
+    assert "What training reaches" not in site.page("IsaacAnt-v0", cls, tmp_path)
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "IsaacAnt-v0.png").touch()
-    assert "](/results/IsaacAnt-v0.png)" in site.page("IsaacAnt-v0", cls, tmp_path)
+    (tmp_path / "results" / "IsaacAnt-v0.md").touch()
+    assert "{include} ../results/IsaacAnt-v0.md" in site.page("IsaacAnt-v0", cls, tmp_path)
 
 
 @pytest.mark.parametrize(
