@@ -153,6 +153,15 @@ def test_the_sun_lights_the_side_it_stands_on(watch: Any) -> None:
     assert torch.equal(light.argsort(), order)
 
 
+@pytest.mark.parametrize("target", ["light_direction", "sun_light", "sky_light"])
+def test_other_light_is_seen_where_nothing_has_moved(watch: Any, target: str) -> None:
+    env = watch(4, it={"target": target, "range": (0.2, 0.9), "when": "reset"})
+    first = env.task.top.rgb.clone()
+    env.reset(options={"reset_mask": torch.tensor([True, True, False, False])})
+    same = (env.task.top.rgb == first).flatten(1).all(-1).cpu()
+    assert same.tolist() == [False, False, True, True]
+
+
 @pytest.mark.parametrize("when", ["construction", "reset", "interval"])
 def test_images_follow_numbers_and_states(watch: Any, when: str) -> None:
     terms: Any = {
