@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from typing import Any
 
 from isaac_gymnasium.doctor.contract import load_contract, signature_of
+from isaac_gymnasium.engines._isaacsim_app import CAMERA_EXTENSIONS, enable_extensions
+from isaac_gymnasium.engines.base import EngineError
 
 
 def compare_signatures(version: str) -> dict[str, str]:
@@ -18,6 +21,8 @@ def compare_signatures(version: str) -> dict[str, str]:
     Args:
         version: Which description to hold it against.
     """
+    with contextlib.suppress(EngineError):  # what is not there is found missing below
+        enable_extensions(CAMERA_EXTENSIONS)
     return {name: _compare(name, entry) for name, entry in load_contract(version).items()}
 
 

@@ -25,6 +25,8 @@ LICENCE_VARIABLES = {"pip": "OMNI_KIT_ACCEPT_EULA=YES", "container": "ACCEPT_EUL
 
 # Fabric has to be there before the physics is loaded: it brings the poses to the renderer.
 _EXTENSIONS = ("omni.physx", "omni.physx.fabric", "omni.physics.tensors", "isaacsim.core.cloner")
+CAMERA_EXTENSIONS = ("omni.replicator.core",)
+"""Switched on when the first camera is made; a simulation without one does not need them."""
 
 
 class Version(NamedTuple):
@@ -242,7 +244,7 @@ class TiledCamera(EngineCamera):
 
     def open(self) -> None:
         """Makes the cameras in the stage that is open, and asks for their pictures."""
-        enable_extensions(["omni.replicator.core"])
+        enable_extensions(CAMERA_EXTENSIONS)
         import omni.replicator.core as rep
 
         self._author()
