@@ -299,7 +299,14 @@ def test_a_ball_bounces_back_as_its_restitution_says(start: Start) -> None:
     assert highest - 0.1 == pytest.approx(0.8**2, rel=0.06)
 
 
-def rotor(limit: float, *, stiffness: float, damping: float, inertia: float = 0.1) -> Robot:
+def rotor(
+    limit: float,
+    *,
+    stiffness: float,
+    damping: float,
+    inertia: float = 0.1,
+    velocity_limit: float = math.inf,
+) -> Robot:
     """A wheel on a drive; its axis stands upright."""
     return Robot(
         links=(
@@ -319,6 +326,7 @@ def rotor(limit: float, *, stiffness: float, damping: float, inertia: float = 0.
                 stiffness=stiffness,
                 damping=damping,
                 effort_limit=limit,
+                velocity_limit=velocity_limit,
             ),
         ),
     )
@@ -350,6 +358,24 @@ def test_a_strongly_damped_drive_answers_a_step_without_delay(start: Start) -> N
         engine.step()
         expected = step * (1.0 - math.exp(-stiffness / damping * k * dt))
         assert float(robot.dof_pos[0, 0]) == pytest.approx(expected, abs=0.03 * step)
+
+
+def test_a_drive_keeps_its_speed_limit_and_reaches_it(start: Start) -> None:
+    limit, dt = 2.5, 1.0 / 120.0
+    scene = Scene(env_spacing=2.0)
+    scene.add_robot("Rotor", rotor(12.0, stiffness=400.0, damping=40.0, velocity_limit=limit))
+    engine = start(scene, dt=dt)
+    robot = engine.articulation("Rotor")
+    targets = torch.tensor((3.0, -3.0, 0.1), device=engine.device).unsqueeze(-1)
+    robot.set_dof_targets(targets)
+    fastest = torch.zeros(3, 1, device=engine.device)
+    for _ in range(60):
+        engine.step()
+        fastest = torch.maximum(fastest, robot.dof_vel.abs())
+    assert fastest[:2, 0].tolist() == pytest.approx([limit, limit], rel=0.02)
+    assert float(fastest[2, 0]) < 0.5 * limit
+    engine.step(300)
+    torch.testing.assert_close(robot.dof_pos, targets, atol=1e-3, rtol=0.0)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ another. The tensors handed out are the simulation's own arrays wherever the ord
 links allows it (which is that of PhysX): a read costs nothing, and a write is in the state at once.
 What follows from the state is brought up to date for the written worlds alone.
 
-What MuJoCo's solver does not know: speed limits of joints, damping of free bodies, a static
-friction apart from the dynamic one. Frictions that are combined by an average or a product get the
-nearest of the two (`friction`), and ground that is a mesh becomes a field of heights (`ground`).
+What MuJoCo's solver does not know: speed limits of joints without a drive, damping of free bodies,
+a static friction apart from the dynamic one. Frictions that are combined by an average or a product
+get the nearest of the two (`friction`), and ground that is a mesh becomes a field of heights
+(`ground`).
 """
 
 from isaac_gymnasium.engines.newton.engine import NewtonEngine

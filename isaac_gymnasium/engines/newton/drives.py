@@ -2,15 +2,13 @@
 
 PhysX limits the effort that a drive ends up with. MuJoCo limits the effort that it would have at
 the joint's present speed, and only then lets the drive's damping slow what this effort sets going:
-of 12 N m, a joint with 0.12 kg m^2 and 80 N m s/rad would keep less than two at 1/120 s.
+of 12 N m, a joint with 0.12 kg m^2 and 80 N m s/rad would keep less than two at 1/120 s. Speed
+limits it does not know at all.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.newton.engine import NewtonEngine
@@ -24,35 +22,45 @@ class EffortLimits:
 
     A joint of inertia I that is driven with damping d, and with stiffness k if that is implicit,
     is accelerated by F / (I + d dt + k dt^2) for a force F at its present speed. The drive's share
-    of that is the limit L where F is L (1 + (d dt + k dt^2) / I). I is that of the joint alone, all
-    others free, in the model's reference pose.
+    of that is the limit L where F is L (1 + (d dt + k dt^2) / I). I is the diagonal of the mass
+    matrix of the same step: that of the joint while the others, which have drives too, hold still.
+    Nor may a drive push its joint beyond its speed limit.
 
     Args:
         engine: The engine whose solver it is.
-        solver: Newton's `SolverMuJoCo`.
+        solver: Newton's `SolverMuJoCo`, whose control callback this becomes.
         implicit_stiffness: Whether the solver's integrator is implicit in positions, too.
     """
 
     def __init__(self, engine: NewtonEngine, solver: Any, *, implicit_stiffness: bool) -> None:
-        to_torch = engine._wp.to_torch
-        self._engine, self._solver = engine, solver
-        self._stiffness_dt = engine.dt if implicit_stiffness else 0.0
-        joints: Tensor = to_torch(solver.mjc_jnt_to_newton_dof).long()
-        self._of_drives = joints >= 0
-        self._dofs = joints.clamp(min=0)
-        self._solver_dofs: Tensor = to_torch(solver.mjw_model.jnt_dofadr).long()
-        self._ranges: Tensor = to_torch(solver.mjw_model.jnt_actfrcrange)
+        from isaac_gymnasium.engines.newton import _drive_kernel
 
-    def update(self) -> None:
-        """Sets the solver's limits anew; to be called once it has been told of changes."""
-        if not self._dofs.numel():
-            return
-        model, to_torch = self._engine.model, self._engine._wp.to_torch
-        limit = to_torch(model.joint_effort_limit)[self._dofs]
-        stiffness = to_torch(model.joint_target_ke)[self._dofs]
-        damping = to_torch(model.joint_target_kd)[self._dofs]
-        mobility = to_torch(self._solver.mjw_model.dof_invweight0)[:, self._solver_dofs]
-        slowed = self._engine.dt * (damping + self._stiffness_dt * stiffness) * mobility
-        wide = torch.where(limit < UNLIMITED_EFFORT, limit * (1.0 + slowed), limit)
-        wide = torch.stack((-wide, wide), dim=-1)
-        self._ranges.copy_(torch.where(self._of_drives.unsqueeze(-1), wide, self._ranges))
+        self._wp, self._kernel = engine._wp, _drive_kernel.widen_limits
+        self._model, self._dofs = engine.model, solver.mjc_jnt_to_newton_dof
+        self._dt = engine.dt
+        self._stiffness_dt = engine.dt if implicit_stiffness else 0.0
+        if self._dofs.size:
+            solver.mjw_model.callback.control = self._update
+
+    def _update(self, solver_model: Any, data: Any) -> None:
+        model = self._model
+        self._wp.launch(
+            self._kernel,
+            dim=self._dofs.shape,
+            inputs=[
+                self._dofs,
+                solver_model.jnt_dofadr,
+                solver_model.M_rowadr,
+                solver_model.M_rownnz,
+                data.M,
+                data.qvel,
+                model.joint_effort_limit,
+                model.joint_velocity_limit,
+                model.joint_target_ke,
+                model.joint_target_kd,
+                self._dt,
+                self._stiffness_dt,
+            ],
+            outputs=[solver_model.jnt_actfrcrange],
+            device=model.device,
+        )

@@ -46,8 +46,7 @@ class MuJoCo:
             # Three rows a contact, and a limit and friction for every degree of freedom.
             njmax=3 * contacts + 2 * world.builder.joint_dof_count,
         )
-        self._effort_limits = EffortLimits(engine, self.solver, implicit_stiffness=discrete)
-        self._effort_limits.update()
+        EffortLimits(engine, self.solver, implicit_stiffness=discrete)
         self._options = self.solver.mjw_model.opt
         # On a GPU always as many iterations as may be: to ask whether to go on costs more.
         self._options.graph_conditional = on_cpu
@@ -65,8 +64,7 @@ class MuJoCo:
         self.solver.step(engine.state, engine.state, engine.control, None, engine.dt)
 
     def changed(self) -> None:
-        """Follows what the solver has been told of properties."""
-        self._effort_limits.update()
+        """The solver has been told of changed properties."""
 
     def contacts(self, bodies: Sequence[str], filters: Sequence[str]) -> MuJoCoContacts:
         """Contact forces on bodies."""
