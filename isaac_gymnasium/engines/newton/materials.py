@@ -12,6 +12,8 @@ _RESTING_CONTACT = (2500.0, 100.0)
 IMPEDANCE = (0.95, 0.99, 0.001, 0.5, 2.0)
 """How hard contacts are, MuJoCo's `solimp`: five times as hard as its default, with which a gripper
 sinks millimetres into what it holds."""
+STOP = (0.02, 1.0)
+"""Time constant (s) and share of critical damping of a joint's stops: MuJoCo's own."""
 _STEPS_OF_A_BOUNCE = 8.0
 
 

@@ -17,7 +17,7 @@ import torch
 from isaac_gymnasium.engines.base import EngineError
 from isaac_gymnasium.engines.newton.friction import Surface, priorities
 from isaac_gymnasium.engines.newton.ground import turn_into_heights
-from isaac_gymnasium.engines.newton.materials import IMPEDANCE, contact_gains
+from isaac_gymnasium.engines.newton.materials import IMPEDANCE, STOP, contact_gains
 
 if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
@@ -26,6 +26,8 @@ UNLIMITED = torch.finfo(torch.float32).max
 """What an engine says where nothing limits a joint."""
 
 _POINTS_OF_A_PAIR = 8
+_AS_MUJOCO_HAS_IT = 1
+"""Newton's mode of a joint's stops that are told as a time constant and a share of damping."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,10 @@ class World:
     def _complete_joints(self, builder: Any) -> None:
         import newton
 
+        reference, impedance, mode = (
+            _custom(builder, f"mujoco:{name}")
+            for name in ("solreflimit", "solimplimit", "solreflimit_mode")
+        )
         for joint, dof in _scalar_joints(builder):
             prim = self.stage.GetPrimAtPath(builder.joint_label[joint])
             angular = builder.joint_type[joint] == newton.JointType.REVOLUTE
@@ -143,6 +149,8 @@ class World:
             builder.joint_friction[dof] = authored("dynamicFrictionEffort", 0.0)
             speed = authored("maxJointVelocity", math.inf)
             builder.joint_velocity_limit[dof] = min(speed * radian, UNLIMITED)
+            # Stops as hard as contacts: Newton's own give way by a centimetre to a gripper's drive.
+            reference[dof], impedance[dof], mode[dof] = STOP, IMPEDANCE, _AS_MUJOCO_HAS_IT
             # With both, every gain can be changed later, and velocity targets are heard.
             builder.joint_target_mode[dof] = newton.JointTargetMode.POSITION_VELOCITY
 
