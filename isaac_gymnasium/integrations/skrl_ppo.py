@@ -36,7 +36,8 @@ def make_ppo(env: SkrlWrapper, config: SkrlPpoConfig) -> PPO:
             privileged state.
     """
     config.check()
-    observed = env.unflattened_space
+    # skrl's own wrapper of a bare environment knows one space, which is flat.
+    observed = getattr(env, "unflattened_space", env.observation_space)
     pixels = has_images(observed)
     spaces = {
         "observation_space": env.observation_space,

@@ -247,7 +247,7 @@ def test_starts_keep_within_noise_and_limits(make: Make, id: str, noise: float) 
 
 
 def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make: Make) -> None:
-    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0)
+    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
     for _ in range(300):
         obs, _, terminated, _, info = env.step(torch.zeros(4, 8))
         assert not terminated.any()
