@@ -15,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import math
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -209,20 +208,8 @@ class PhysxEngine(Engine):
         for contacts in self._contacts:
             contacts.release()
         self._bindings.clear()
-        self._destroy_physx()
-        self._stage = None
-
-    def _destroy_physx(self) -> None:
-        """Waits for other threads to be out of ovphysx, which refuses meanwhile."""
-        for _ in range(1000):
-            try:
-                self._physx.destroy()
-                return
-            except RuntimeError as error:
-                if "retry" not in str(error):
-                    raise
-            time.sleep(0.01)
         self._physx.destroy()
+        self._stage = None
 
     def _report_overflows(self) -> None:
         for message in runtime.overflow_messages:
