@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ from isaac_gymnasium.tree import clone_tree, plain_tensors
 if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
     from isaac_gymnasium.viewer import Viewer
+
+_starting = threading.RLock()
+"""Held while an environment is made: USD and the engines were seen to hang when two threads start
+them at once."""
 
 
 class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
@@ -141,7 +146,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.state_space = self.task.state_space()
         self._guard_settings = nan_guard, nan_folder
         self._process = os.getpid()
-        self._start(engine, deterministic, randomization)
+        with _starting:
+            self._start(engine, deterministic, randomization)
 
     def _start(
         self,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import torch
 from isaac_gymnasium.engines.base import EngineError
 
 logger = logging.getLogger("isaac_gymnasium.physx")
+
+lock = threading.RLock()
+"""Held around every call of ovphysx: a call of a second thread meanwhile fails, or never returns."""
 
 _started_in: int | None = None
 _OVERFLOW = re.compile(

@@ -97,12 +97,13 @@ class PhysxEngine(Engine):
 
     def _open(self) -> None:
         """Starts a simulation of the scene."""
-        self._physx = runtime.start(self.num_envs, self.device)
-        try:
-            self._populate()
-        except BaseException:
-            self.close()
-            raise
+        with runtime.lock:
+            self._physx = runtime.start(self.num_envs, self.device)
+            try:
+                self._populate()
+            except BaseException:
+                self.close()
+                raise
 
     def _populate(self) -> None:
         import ovstage
@@ -176,7 +177,8 @@ class PhysxEngine(Engine):
         return PhysxContacts(self, bodies, filters)
 
     def _simulate(self) -> None:
-        self._physx.step_sync(self.dt)
+        with runtime.lock:
+            self._physx.step_sync(self.dt)
         if runtime.overflow_messages:
             self._report_overflows()
 
@@ -184,7 +186,8 @@ class PhysxEngine(Engine):
         # On the CPU a write refreshes the links by itself, and this call would change the
         # trajectory in its last bits.
         if self.device.type == "cuda":
-            self._physx.update_articulations_kinematic()
+            with runtime.lock:
+                self._physx.update_articulations_kinematic()
 
     def _apply_wrench(self, body: RigidBody, wrench: Tensor) -> None:
         assert isinstance(body, PhysxRigidBody)
@@ -203,13 +206,14 @@ class PhysxEngine(Engine):
             contacts.bind()
 
     def _destroy(self) -> None:
-        for binding in self._bindings:
-            binding.destroy()
-        for contacts in self._contacts:
-            contacts.release()
-        self._bindings.clear()
-        self._physx.destroy()
-        self._stage = None
+        with runtime.lock:
+            for binding in self._bindings:
+                binding.destroy()
+            for contacts in self._contacts:
+                contacts.release()
+            self._bindings.clear()
+            self._physx.destroy()
+            self._stage = None
 
     def _report_overflows(self) -> None:
         for message in runtime.overflow_messages:
@@ -239,7 +243,7 @@ class PhysxEngine(Engine):
             path = (self.scene.articulation_root(path) or f"{ENV_0}/{path}").removeprefix(
                 f"{ENV_0}/"
             )
-        with warnings.catch_warnings():
+        with runtime.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             binding = self._physx.create_tensor_binding(
                 f"{ENV_ROOT}/*/{path}", tensor_type=TensorType[tensor_type]
@@ -285,21 +289,23 @@ class _Binding:
 
     def read(self, buffer: Tensor) -> None:
         """Fills a buffer of `shape` on the binding's own device."""
-        self._check(
-            self._lib.ovphysx_read_tensor_binding(self._sdk, self._handle, self._of(buffer))
-        )
+        with runtime.lock:
+            self._check(
+                self._lib.ovphysx_read_tensor_binding(self._sdk, self._handle, self._of(buffer))
+            )
 
     def write(self, buffer: Tensor, mask: Tensor | None = None) -> None:
         """Writes all rows, or those of a (N,) bool mask."""
-        if mask is None:
-            status = self._lib.ovphysx_write_tensor_binding(
-                self._sdk, self._handle, self._of(buffer), None
-            )
-        else:
-            status = self._lib.ovphysx_write_tensor_binding_masked(
-                self._sdk, self._handle, self._of(buffer), ctypes.byref(_describe(mask))
-            )
-        self._check(status)
+        with runtime.lock:
+            if mask is None:
+                status = self._lib.ovphysx_write_tensor_binding(
+                    self._sdk, self._handle, self._of(buffer), None
+                )
+            else:
+                status = self._lib.ovphysx_write_tensor_binding_masked(
+                    self._sdk, self._handle, self._of(buffer), ctypes.byref(_describe(mask))
+                )
+            self._check(status)
 
     def _of(self, buffer: Tensor) -> Any:
         pointer = buffer.data_ptr()
@@ -499,7 +505,7 @@ class PhysxContacts(Contacts):
         self._stamps.clear()
         sensors = self._sensors
         try:
-            with warnings.catch_warnings():
+            with runtime.lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._binding = self.engine._physx.create_contact_binding(
                     sensors,
@@ -526,7 +532,7 @@ class PhysxContacts(Contacts):
 
     def _pull(self, quantity: str) -> None:
         rows = self._buffers[quantity].flatten(0, 1)
-        with warnings.catch_warnings():
+        with runtime.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             if quantity == "net":
                 self._binding.read_net_normal_forces(rows)

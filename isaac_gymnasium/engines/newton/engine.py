@@ -21,7 +21,12 @@ from isaac_gymnasium.engines.base import Engine, EngineError, Record, Result, Ri
 from isaac_gymnasium.engines.newton.contacts import NewtonContacts
 from isaac_gymnasium.engines.newton.mujoco import MuJoCo
 from isaac_gymnasium.engines.newton.overflow import Overflow
-from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton, preload
+from isaac_gymnasium.engines.newton.runtime import (
+    compile_kernels,
+    cpu_lock,
+    import_newton,
+    preload,
+)
 from isaac_gymnasium.engines.newton.steel import Steel
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
 from isaac_gymnasium.engines.newton.world import World
@@ -141,7 +146,7 @@ class NewtonEngine(Engine):
         wp, device = self._wp, str(self.device)
         on_cuda = self.device.type == "cuda"
         # torch's own stream may be the default one, which cannot be captured.
-        stream = wp.ScopedStream(wp.Stream(device)) if on_cuda else contextlib.nullcontext()
+        stream = wp.ScopedStream(wp.Stream(device)) if on_cuda else cpu_lock
         try:
             with stream, wp.ScopedCapture(device=device) as capture:
                 for _ in range(substeps):
@@ -238,7 +243,8 @@ class NewtonEngine(Engine):
     def _on_torch_stream(self) -> Iterator[Any]:
         """Warp launches where torch does, so that neither has to wait for the other."""
         if self.device.type == "cpu":
-            yield None
+            with cpu_lock:
+                yield None
             return
         warp_stream = torch_stream(self.device)
         # No waiting for the stream that Warp used before: a graph could not hold that.

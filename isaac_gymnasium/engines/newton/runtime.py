@@ -14,6 +14,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from tqdm import tqdm
 from isaac_gymnasium.engines.base import EngineError
 
 logger = logging.getLogger("isaac_gymnasium.newton")
+
+cpu_lock = threading.RLock()
+"""Held while kernels run on the CPU: they share one arena, and Warp ends the process when those of
+two threads overfill it."""
 
 _ALWAYS = (
     "newton._src.solvers.mujoco.kernels",
