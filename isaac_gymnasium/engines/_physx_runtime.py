@@ -19,7 +19,7 @@ from isaac_gymnasium.engines.base import EngineError
 logger = logging.getLogger("isaac_gymnasium.physx")
 
 lock = threading.RLock()
-"""Held around every call of ovphysx: a call of a second thread meanwhile fails, or never returns."""
+"""Held around every call of ovphysx: a second thread's meanwhile fails, or never returns."""
 
 _started_in: int | None = None
 _OVERFLOW = re.compile(
