@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 import torch
 from flywheel import Flywheel
+from graph_tasks import Blown, Counting, Looking, Randomised, ReadingBack
 from tape import Tape
 from torch import Tensor
 
@@ -18,8 +19,6 @@ from isaac_gymnasium import vector_env
 from isaac_gymnasium.engines.newton import NewtonEngine
 from isaac_gymnasium.envs.cartpole import Cartpole
 from isaac_gymnasium.envs.franka_cube import FrankaCube
-from isaac_gymnasium.scene import sphere
-from isaac_gymnasium.scene.builder import Scene
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
@@ -113,37 +112,6 @@ def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
     names = ("obs", "reward", "terminated", "truncated", "final_obs", "success")
     for name, a, b in zip(names, found, expected, strict=True):
         assert torch.equal(a, b), name
-
-
-@dataclass(kw_only=True)
-class Blown(Cartpole):
-    """A free body pushed by the actions."""
-
-    def set_up_scene(self, scene: Scene) -> None:
-        super().set_up_scene(scene)
-        scene.add_rigid_body("Leaf", sphere(0.1), mass=0.5, position=(3.0, 0.0, 50.0))
-
-    def post_reset(self) -> None:
-        super().post_reset()
-        self.leaf = self.engine.rigid_body("Leaf")
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        super().pre_physics_step(actions)
-        force = torch.nn.functional.pad(actions, (0, 2))
-        self.leaf.apply_wrench(force, torch.zeros_like(force))
-
-    def get_extras(self) -> dict[str, Tensor]:
-        return {"success": self.leaf.vel[:, 0]}
-
-
-@dataclass(kw_only=True)
-class ReadingBack(Cartpole):
-    """Asks for link poses right after writing the joints they follow from."""
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.robot.write_dof_state(self.robot.dof_pos, 0.99 * self.robot.dof_vel)
-        height = self.robot.link_pose[:, self.robot.link_index("pole"), 2:3]
-        super().pre_physics_step(actions * height)
 
 
 def recorded(env: IsaacVectorEnv) -> dict[str, bool]:
@@ -281,16 +249,6 @@ def test_a_wrench_from_outside_the_step_is_applied_once(start: Start) -> None:
 
 
 @dataclass(kw_only=True)
-class Randomised(Cartpole):
-    """Changes a property of the robot with every step."""
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        damping = self.robot.get_property("dof_damping")
-        self.robot.set_property("dof_damping", damping * 1.05)
-        super().pre_physics_step(actions)
-
-
-@dataclass(kw_only=True)
 class Gusty(Blown):
     """Pushes the leaf after the physics, for the step to come."""
 
@@ -301,28 +259,6 @@ class Gusty(Blown):
         force = torch.ones_like(self.leaf.vel[:, :3])
         self.leaf.apply_wrench(force, torch.zeros_like(force))
         return super().get_rewards()
-
-
-@dataclass(kw_only=True)
-class Looking(Cartpole):
-    """Looks at a tensor on the host."""
-
-    def get_rewards(self) -> dict[str, Tensor]:
-        terms = super().get_rewards()
-        return {name: term * float(term.mean().item()) for name, term in terms.items()}
-
-
-@dataclass(kw_only=True)
-class Counting(Cartpole):
-    """Counts its steps in Python."""
-
-    def post_reset(self) -> None:
-        super().post_reset()
-        self.steps = 0
-
-    def pre_physics_step(self, actions: Tensor) -> None:
-        self.steps += 1
-        super().pre_physics_step(actions / self.steps)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 
@@ -18,29 +17,16 @@ pytest.importorskip("ovphysx")
 
 TASKS = {"IsaacAnymalRough-v0": AnymalRough, "IsaacGo2Rough-v0": Go2Rough}
 IDS = list(TASKS)
-SMALL = {"levels": 3, "tiles": 10, "first_levels": 2}
+KEYWORDS = {"engine": "physx", "levels": 3, "tiles": 10, "first_levels": 2}
 
 Make = Callable[..., Any]
 
 
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(id: str, num_envs: int, **kwargs: Any) -> Any:
-        kwargs = {"engine": "physx", "device": str(device), **SMALL, **kwargs}
-        envs.append(gym.make_vec(id, num_envs=num_envs, **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
-
-
 @pytest.mark.parametrize("id", IDS)
-def test_robots_start_and_stand_on_their_tiles_and_not_on_each_other(make: Make, id: str) -> None:
-    env = make(id, 40, max_forward=0.0, max_sideways=0.0, max_turn=0.0, joint_noise=0.0)
+def test_robots_start_and_stand_on_their_tiles_and_not_on_each_other(
+    make_id: Make, id: str
+) -> None:
+    env = make_id(id, 40, max_forward=0.0, max_sideways=0.0, max_turn=0.0, joint_noise=0.0)
     task = env.task
     assert set(task.level.tolist()) == {0, 1}
     assert set(task.column.tolist()) == set(range(10))
@@ -60,8 +46,8 @@ def test_robots_start_and_stand_on_their_tiles_and_not_on_each_other(make: Make,
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_the_scan_is_the_height_above_the_ground(make: Make, id: str) -> None:
-    env = make(id, 10, joint_noise=0.0)
+def test_the_scan_is_the_height_above_the_ground(make_id: Make, id: str) -> None:
+    env = make_id(id, 10, joint_noise=0.0)
     task = env.task
     obs = task.get_observations()
     assert obs.shape == (10, 235)
@@ -78,8 +64,8 @@ def test_the_scan_is_the_height_above_the_ground(make: Make, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make: Make, id: str) -> None:
-    env = make(id, 8, first_levels=3)
+def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make_id: Make, id: str) -> None:
+    env = make_id(id, 8, first_levels=3)
     task = env.task
     task.level.fill_(1)
     task.steps.fill_(1000.0)
@@ -98,8 +84,8 @@ def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make: Make, id
     torch.testing.assert_close(task.robot.root_pose[:, 2], heights + task.start_height)
 
 
-def test_the_turn_asked_for_leads_to_a_heading(make: Make) -> None:
-    env = make("IsaacGo2Rough-v0", 32, standing_share=0.0)
+def test_the_turn_asked_for_leads_to_a_heading(make_id: Make) -> None:
+    env = make_id("IsaacGo2Rough-v0", 32, standing_share=0.0)
     task = env.task
     for _ in range(2):
         left = task.velocity_command._heading - yaw_from_quat(task.robot.root_pose[:, 3:7])
@@ -108,8 +94,8 @@ def test_the_turn_asked_for_leads_to_a_heading(make: Make) -> None:
         env.step(torch.rand(32, 12) - 0.5)
 
 
-def test_beyond_the_hardest_level_lies_any_and_below_the_easiest_none(make: Make) -> None:
-    env = make("IsaacGo2Rough-v0", 64)
+def test_beyond_the_hardest_level_lies_any_and_below_the_easiest_none(make_id: Make) -> None:
+    env = make_id("IsaacGo2Rough-v0", 64)
     task = env.task
     task.level.fill_(2)
     task.level[32:] = 0
@@ -123,8 +109,8 @@ def test_beyond_the_hardest_level_lies_any_and_below_the_easiest_none(make: Make
     assert not task.level[32:].any()
 
 
-def test_without_a_curriculum_levels_stay(make: Make) -> None:
-    env = make("IsaacGo2Rough-v0", 8, curriculum=False)
+def test_without_a_curriculum_levels_stay(make_id: Make) -> None:
+    env = make_id("IsaacGo2Rough-v0", 8, curriculum=False)
     before = env.task.level.clone()
     env.task.steps.fill_(1000.0)
     env.task.velocity_command.command.fill_(1.0)
@@ -132,8 +118,8 @@ def test_without_a_curriculum_levels_stay(make: Make) -> None:
     assert torch.equal(env.task.level, before)
 
 
-def test_falling_off_the_terrain_ends_the_episode(make: Make) -> None:
-    env = make("IsaacGo2Rough-v0", 2)
+def test_falling_off_the_terrain_ends_the_episode(make_id: Make) -> None:
+    env = make_id("IsaacGo2Rough-v0", 2)
     pose = env.task.robot.root_pose.clone()
     pose[1, 2] = -6.0
     env.task.robot.write_root_state(pose, torch.zeros_like(env.task.robot.root_vel))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
@@ -25,20 +24,6 @@ FALL = {ANT: 0.31, HUMANOID: 0.8}
 """The height below which it is one, m."""
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(id: str, num_envs: int, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(id, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
 
 
 def put(env: Any, place: Tensor, euler: Tensor, vel: Tensor | None = None) -> None:
@@ -81,8 +66,8 @@ def test_the_humanoid_is_the_published_one() -> None:
     assert stiffness["right_ankle_x"] == stiffness["left_elbow"] == 2.0
 
 
-def test_bent_ankles_hold_the_torso_above_the_feet(make: Make) -> None:
-    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
+def test_bent_ankles_hold_the_torso_above_the_feet(make_id: Make) -> None:
+    env = make_id(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
     robot = env.task.robot
     for leg, (x, y) in LEGS.items():
         foot = robot.link_pose[:, robot.link_index(f"{leg}_foot")].cpu()
@@ -93,8 +78,8 @@ def test_bent_ankles_hold_the_torso_above_the_feet(make: Make) -> None:
         assert float(quat_rotate(foot[:, 3:], tip)[0, 2]) == pytest.approx(-0.4, abs=1e-4)
 
 
-def test_the_humanoid_stands_upright_and_is_its_own_mirror_image(make: Make) -> None:
-    env = make(HUMANOID, 4, joint_noise=0.0, speed_noise=0.0)
+def test_the_humanoid_stands_upright_and_is_its_own_mirror_image(make_id: Make) -> None:
+    env = make_id(HUMANOID, 4, joint_noise=0.0, speed_noise=0.0)
     robot = env.task.robot
     assert robot.link_names[0] == "torso"
     place = (robot.link_pose[..., :3] - env.engine.env_origins.unsqueeze(1)).cpu()[0]
@@ -115,9 +100,9 @@ def test_the_humanoid_stands_upright_and_is_its_own_mirror_image(make: Make) -> 
     ("id", "turn_scale", "speed_scale"), [(ANT, 1.0, 0.2), (HUMANOID, 0.25, 0.1)]
 )
 def test_the_observation_is_laid_out_as_documented(
-    make: Make, id: str, turn_scale: float, speed_scale: float
+    make_id: Make, id: str, turn_scale: float, speed_scale: float
 ) -> None:
-    env = make(id, 3)
+    env = make_id(id, 3)
     task, robot = env.task, env.task.robot
     joints = robot.num_dofs
     place = torch.tensor([[0.0, 0.0, 1.3], [10.0, -20.0, 1.4], [-3.0, 4.0, 1.0]])
@@ -149,9 +134,9 @@ def test_the_observation_is_laid_out_as_documented(
     assert torch.equal(last, actions.cpu())
 
 
-def test_the_ants_joints_come_hips_first(make: Make) -> None:
+def test_the_ants_joints_come_hips_first(make_id: Make) -> None:
     hips, ankles = ([f"{kind}_{k}" for k in range(1, 5)] for kind in ("hip", "ankle"))
-    assert make(ANT, 1).task.robot.dof_names == hips + ankles
+    assert make_id(ANT, 1).task.robot.dof_names == hips + ankles
 
 
 @pytest.mark.parametrize(
@@ -159,9 +144,9 @@ def test_the_ants_joints_come_hips_first(make: Make) -> None:
     [(ANT, 0.5, 0.005, 0.01, 2.0), (HUMANOID, 2.0, 0.01, 0.005, 1.0)],
 )
 def test_rewards_by_hand(
-    make: Make, id: str, alive: float, action: float, energy: float, fall: float
+    make_id: Make, id: str, alive: float, action: float, energy: float, fall: float
 ) -> None:
-    env = make(id, 4)
+    env = make_id(id, 4)
     task, robot = env.task, env.task.robot
     joints = robot.num_dofs
     yaw = torch.tensor([0.0, 0.5, 2.0, 0.0])
@@ -200,8 +185,8 @@ def test_rewards_by_hand(
     assert all(value == 0.0 for term in fallen.values() for value in term)
 
 
-def test_each_joint_of_the_humanoid_gets_its_gear(make: Make) -> None:
-    env = make(HUMANOID, 2)
+def test_each_joint_of_the_humanoid_gets_its_gear(make_id: Make) -> None:
+    env = make_id(HUMANOID, 2)
     task = env.task
     task.pre_physics_step(torch.full((2, 21), 0.5, device=env.device))
     efforts = task.robot._buffers["dof_efforts"][0].tolist()
@@ -210,8 +195,8 @@ def test_each_joint_of_the_humanoid_gets_its_gear(make: Make) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_it_ends_with_a_torso_too_low_and_not_before(make: Make, id: str) -> None:
-    env = make(id, 3)
+def test_it_ends_with_a_torso_too_low_and_not_before(make_id: Make, id: str) -> None:
+    env = make_id(id, 3)
     place = torch.zeros(3, 3)
     place[:, 2] = torch.tensor([FALL[id] + 0.01, FALL[id] - 0.01, 2.0])
     put(env, place, torch.zeros(3, 3))
@@ -220,8 +205,8 @@ def test_it_ends_with_a_torso_too_low_and_not_before(make: Make, id: str) -> Non
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_success_is_to_have_been_fast_and_not_to_have_fallen(make: Make, id: str) -> None:
-    env = make(id, 4)
+def test_success_is_to_have_been_fast_and_not_to_have_fallen(make_id: Make, id: str) -> None:
+    env = make_id(id, 4)
     env.task.run.elapsed.fill_(2.0)
     up, down = STANDING[id], FALL[id] - 0.1
     place = torch.tensor([[6.1, 0.0, up], [5.9, 0.0, up], [6.1, 0.0, down], [-9.0, 9.0, up]])
@@ -233,8 +218,8 @@ def test_success_is_to_have_been_fast_and_not_to_have_fallen(make: Make, id: str
 
 
 @pytest.mark.parametrize(("id", "noise"), [(ANT, 0.2), (HUMANOID, 0.1)])
-def test_starts_keep_within_noise_and_limits(make: Make, id: str, noise: float) -> None:
-    env = make(id, 128)
+def test_starts_keep_within_noise_and_limits(make_id: Make, id: str, noise: float) -> None:
+    env = make_id(id, 128)
     robot = env.task.robot
     pos, limits = robot.dof_pos.cpu(), robot.dof_limits.cpu()
     off = (pos - env.task.home.cpu()).abs().max()
@@ -246,8 +231,8 @@ def test_starts_keep_within_noise_and_limits(make: Make, id: str, noise: float) 
     assert float((obs[:, 0] - start).abs().max()) < 0.01, "nothing is thrown up by the ground"
 
 
-def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make: Make) -> None:
-    env = make(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
+def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make_id: Make) -> None:
+    env = make_id(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
     for _ in range(300):
         obs, _, terminated, _, info = env.step(torch.zeros(4, 8))
         assert not terminated.any()
@@ -256,8 +241,8 @@ def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make: Make) 
     assert bool((obs[:, 0] > 0.31).all())
 
 
-def test_without_effort_the_humanoid_collapses(make: Make) -> None:
-    env = make(HUMANOID, 4)
+def test_without_effort_the_humanoid_collapses(make_id: Make) -> None:
+    env = make_id(HUMANOID, 4)
     for _ in range(150):
         _, _, terminated, _, _ = env.step(torch.zeros(4, 21))
         if terminated.any():

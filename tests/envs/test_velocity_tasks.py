@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
@@ -25,20 +24,6 @@ IDS = list(MASSES)
 Make = Callable[..., Any]
 
 
-@pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    envs: list[Any] = []
-
-    def make(id: str, num_envs: int, **kwargs: Any) -> Any:
-        envs.append(gym.make_vec(id, num_envs=num_envs, device=str(device), **kwargs))
-        envs[-1].reset(seed=0)
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
-
-
 def put(env: Any, euler: Tensor, vel: Tensor, height: float = 0.6) -> Tensor:
     """Puts the bases to (N, 3) roll, pitch and yaw with (N, 6) velocities; returns (N, 4) turns."""
     quat = quat_from_euler_xyz(*euler.unbind(-1))
@@ -51,9 +36,9 @@ def put(env: Any, euler: Tensor, vel: Tensor, height: float = 0.6) -> Tensor:
 
 @pytest.mark.parametrize("id", IDS)
 def test_feet_carry_the_robots_weight_and_nothing_else_touches(
-    make: Make, id: str, engine_name: str
+    make_id: Make, id: str, engine_name: str
 ) -> None:
-    env = make(id, 4, engine=engine_name, max_forward=0.0, max_sideways=0.0, max_turn=0.0)
+    env = make_id(id, 4, engine=engine_name, max_forward=0.0, max_sideways=0.0, max_turn=0.0)
     task = env.task
     mass = task.robot.get_property("mass").sum(-1)
     torch.testing.assert_close(mass, torch.full((4,), MASSES[id]), rtol=1e-4, atol=0.0)
@@ -71,8 +56,8 @@ def test_feet_carry_the_robots_weight_and_nothing_else_touches(
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_the_observation_is_laid_out_as_documented(make: Make, id: str) -> None:
-    env = make(id, 3)
+def test_the_observation_is_laid_out_as_documented(make_id: Make, id: str) -> None:
+    env = make_id(id, 3)
     task, robot = env.task, env.task.robot
     euler = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.2, 3.0], [-0.4, 0.3, -2.0]])
     vel = torch.arange(18.0).view(3, 6) / 10
@@ -97,8 +82,8 @@ def test_the_observation_is_laid_out_as_documented(make: Make, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_rewards_by_hand(make: Make, id: str) -> None:
-    env = make(id, 3, joint_noise=0.0)
+def test_rewards_by_hand(make_id: Make, id: str) -> None:
+    env = make_id(id, 3, joint_noise=0.0)
     task, robot = env.task, env.task.robot
     euler = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.3, 0.0, 0.0]])
     vel = torch.tensor([[0.5, -0.2, 0.0, 0.0, 0.0, 0.4], [0.0] * 6, [0.0, 0.0, 0.3, 0.2, 0.0, 0.0]])
@@ -152,8 +137,8 @@ def test_rewards_by_hand(make: Make, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_lying_on_its_back_is_a_fall_and_standing_is_none(make: Make, id: str) -> None:
-    env = make(id, 4)
+def test_lying_on_its_back_is_a_fall_and_standing_is_none(make_id: Make, id: str) -> None:
+    env = make_id(id, 4)
     euler = torch.zeros(4, 3)
     euler[1, 0] = euler[2, 1] = math.pi
     put(env, euler, torch.zeros(4, 6), height=env.task.start_height)
@@ -171,8 +156,8 @@ def test_lying_on_its_back_is_a_fall_and_standing_is_none(make: Make, id: str) -
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_success_is_small_errors_on_average_and_no_fall(make: Make, id: str) -> None:
-    env = make(id, 4)
+def test_success_is_small_errors_on_average_and_no_fall(make_id: Make, id: str) -> None:
+    env = make_id(id, 4)
     task = env.task
     task.steps.fill_(100.0)
     task.speed_error.copy_(torch.tensor([14.0, 16.0, 14.0, 14.0]))
@@ -185,8 +170,8 @@ def test_success_is_small_errors_on_average_and_no_fall(make: Make, id: str) -> 
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_errors_are_the_episodes_mean_of_what_the_base_misses(make: Make, id: str) -> None:
-    env = make(id, 4, command_interval_s=0.1)
+def test_errors_are_the_episodes_mean_of_what_the_base_misses(make_id: Make, id: str) -> None:
+    env = make_id(id, 4, command_interval_s=0.1)
     speeds, turns = [], []
     generator = torch.Generator().manual_seed(0)
     asked = env.task.velocity_command.command.cpu().clone()
@@ -202,8 +187,8 @@ def test_errors_are_the_episodes_mean_of_what_the_base_misses(make: Make, id: st
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_starts_differ_within_the_noise_and_head_everywhere(make: Make, id: str) -> None:
-    env = make(id, 64)
+def test_starts_differ_within_the_noise_and_head_everywhere(make_id: Make, id: str) -> None:
+    env = make_id(id, 64)
     off = (env.task.robot.dof_pos - env.task.home).cpu()
     assert 0.09 < float(off.abs().max()) <= 0.1 + 1e-6
     gravity = env.task.get_observations()[:, 6:9].cpu()
