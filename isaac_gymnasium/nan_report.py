@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from isaac_gymnasium.atomic import replacing
+from isaac_gymnasium import tensor_file
 
 _FORMAT = "isaac_gymnasium.nan/1"
 
@@ -50,8 +49,7 @@ class NanReport:
         )
         path = folder / f"{name}-env{self.env}-{stamp}.pt"
         content = {"format": _FORMAT, **asdict(self), "parameters": json.dumps(self.parameters)}
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
-            torch.save(content, file)
+        tensor_file.write(content, path)
         return path
 
     @classmethod
@@ -61,14 +59,7 @@ class NanReport:
         Raises:
             ValueError: If there is no such file or it holds no report.
         """
-        try:
-            content = torch.load(path, weights_only=True, map_location="cpu")
-        except FileNotFoundError:
-            raise ValueError(f"{path}: there is no such file") from None
-        except Exception as error:
-            raise ValueError(f"{path} is no NaN report: {type(error).__name__}") from error
-        if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
-            raise ValueError(f"{path} is no NaN report of the format {_FORMAT}")
+        content = tensor_file.read(path, "NaN report", format=_FORMAT)
         return cls(**{**content, "parameters": json.loads(content["parameters"])})
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.atomic import replacing
+from isaac_gymnasium import tensor_file
 from isaac_gymnasium.engines.base import COMMANDS, Articulation, Body, Engine
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def save_state(state: Mapping[str, Tensor], file: str | Path) -> None:
         state: From `get_state` of an environment, wrapped or not.
         file: Where to; a file of the name is replaced.
     """
-    with replacing(Path(file)) as unfinished, unfinished.open("wb") as opened:
-        torch.save({"format": _FORMAT, "state": dict(state)}, opened)
+    tensor_file.write({"format": _FORMAT, "state": dict(state)}, Path(file))
 
 
 def load_state(file: str | Path) -> State:
@@ -111,15 +110,7 @@ def load_state(file: str | Path) -> State:
     Raises:
         ValueError: If there is no such file, or it holds no state.
     """
-    try:
-        content = torch.load(file, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise ValueError(f"{file}: there is no such file") from None
-    except Exception as error:
-        raise ValueError(f"{file} is no state file: {type(error).__name__}") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f"{file} is no state file of the format {_FORMAT}")
-    state: State = content["state"]
+    state: State = tensor_file.read(file, "state file", format=_FORMAT)["state"]
     return state
 
 

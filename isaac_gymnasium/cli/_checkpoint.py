@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isaac_gymnasium.atomic import replacing
+from isaac_gymnasium import tensor_file
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._processes import gather, is_first
 from isaac_gymnasium.cli._recorder import RecordTraining
@@ -40,8 +40,7 @@ def save_checkpoint(folder: Path, trainer: Trainer[Any], env: RecordTraining) ->
         "environments": environments,
         "generators": generators,
     }
-    with replacing(folder / NAME) as unfinished, unfinished.open("wb") as file:
-        torch.save(state, file)
+    tensor_file.write(state, folder / NAME)
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
