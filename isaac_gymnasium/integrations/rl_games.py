@@ -18,25 +18,25 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-try:
+from isaac_gymnasium.integrations._requirements import (
+    needs_extra,
+    require_autoreset,
+    require_vector_actions,
+)
+from isaac_gymnasium.presets.configs import AdaptivePpoConfig
+from isaac_gymnasium.vector_env import resolve_device
+from isaac_gymnasium.wrappers import TorchWrapper
+
+with needs_extra("rl_games", "rl-games"):
     from rl_games.algos_torch.a2c_continuous import A2CAgent as _A2CAgent
     from rl_games.common import env_configurations, vecenv
     from rl_games.common.algo_observer import IsaacAlgoObserver
     from rl_games.common.ivecenv import IVecEnv
     from rl_games.common.schedulers import AdaptiveScheduler
     from rl_games.torch_runner import Runner as _Runner
-except ImportError as error:
-    raise ImportError(
-        f"rl_games is not usable here ({error}): pip install isaac-gymnasium[rl-games]"
-    ) from error
-
-from isaac_gymnasium.integrations._autoreset import require_autoreset
-from isaac_gymnasium.presets.configs import AdaptivePpoConfig
-from isaac_gymnasium.vector_env import resolve_device
 
 __all__ = ["A2CAgent", "RlGamesVecEnv", "Runner", "agent_config", "register"]
 
@@ -61,16 +61,15 @@ class RlGamesVecEnv(IVecEnv):
     def __init__(
         self, env: VectorEnv[Any, Any, Any], *, seed: int | list[int | None] | None = None
     ) -> None:
-        self.env = require_autoreset(
+        require_autoreset(
             env,
             AutoresetMode.SAME_STEP,
             "RlGamesVecEnv",
             "rl_games records every step as a transition and resets no single environment",
         )
+        require_vector_actions(env, "rl_games")
+        self.env = TorchWrapper(env)
         self.env.unwrapped.log_rewards = True  # type: ignore[attr-defined]
-        space = self.env.single_action_space
-        if not isinstance(space, Box) or len(space.shape) != 1:
-            raise ValueError(f"rl_games needs actions in a Box of shape (A,), got {space}")
         self._seed = seed
         self._options: dict[str, Any] | None = None
 

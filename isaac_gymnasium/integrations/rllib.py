@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
-from isaac_gymnasium.integrations._autoreset import require_autoreset
+from isaac_gymnasium.integrations._requirements import require_autoreset
 from isaac_gymnasium.wrappers import TorchToNumpy
 
 __all__ = ["make_env"]
@@ -46,7 +46,8 @@ def make_env(env_config: Mapping[str, Any]) -> TorchToNumpy:
     envs = gym.make_vec(keywords.pop("id"), **keywords)
     reason = "RLlib takes the step after an episode's end for the reset"
     try:
-        return TorchToNumpy(require_autoreset(envs, AutoresetMode.NEXT_STEP, "RLlib", reason))
+        require_autoreset(envs, AutoresetMode.NEXT_STEP, "RLlib", reason)
     except ValueError:
         envs.close()
         raise
+    return TorchToNumpy(envs)

@@ -16,22 +16,22 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-try:
+from isaac_gymnasium.integrations._requirements import (
+    needs_extra,
+    require_autoreset,
+    require_vector_actions,
+)
+from isaac_gymnasium.presets.configs import AdaptivePpoConfig
+from isaac_gymnasium.tree import zeros
+from isaac_gymnasium.wrappers import TorchWrapper
+
+with needs_extra("rsl_rl", "rsl-rl"):
     from rsl_rl.algorithms import PPO as _RslRlPPO
     from rsl_rl.env import VecEnv
     from tensordict import TensorDict
-except ImportError as error:
-    raise ImportError(
-        f"rsl_rl is not usable here ({error}): pip install isaac-gymnasium[rsl-rl]"
-    ) from error
-
-from isaac_gymnasium.integrations._autoreset import require_autoreset
-from isaac_gymnasium.presets.configs import AdaptivePpoConfig
-from isaac_gymnasium.tree import zeros
 
 __all__ = ["PPO", "RslRlVecEnv", "runner_config"]
 
@@ -62,18 +62,16 @@ class RslRlVecEnv(VecEnv):
     def __init__(
         self, env: VectorEnv[Any, Any, Any], *, seed: int | list[int | None] | None = None
     ) -> None:
-        self.env = require_autoreset(
+        require_autoreset(
             env,
             AutoresetMode.SAME_STEP,
             "RslRlVecEnv",
             "rsl_rl records every step as a transition and never resets an environment",
         )
+        self.num_actions = require_vector_actions(env, "rsl_rl")
+        self.env = TorchWrapper(env)
         self.env.unwrapped.log_rewards = True  # type: ignore[attr-defined]
-        action_space = self.env.single_action_space
-        if not isinstance(action_space, Box) or len(action_space.shape) != 1:
-            raise ValueError(f"rsl_rl needs actions in a Box of shape (A,), got {action_space}")
         self.num_envs: int = self.env.num_envs
-        self.num_actions: int = action_space.shape[0]
         self.device: torch.device = self.env.device
         spec = self.env.unwrapped.spec
         self.cfg: dict[str, Any] = {} if spec is None else {"id": spec.id, **spec.kwargs}

@@ -27,15 +27,12 @@ from torch import Tensor
 
 from isaac_gymnasium.integrations._empty_dicts import EmptyDicts
 from isaac_gymnasium.integrations._host_copy import HostCopy
+from isaac_gymnasium.integrations._requirements import needs_extra, require_autoreset
 from isaac_gymnasium.tree import leaves, named_leaves, plain_tensors, tree_map
 
-try:
+with needs_extra("Stable-Baselines3", "sb3"):
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import VecEnv
-except ImportError as error:
-    raise ImportError(
-        f"Stable-Baselines3 is not usable here ({error}): pip install isaac-gymnasium[sb3]"
-    ) from error
 
 __all__ = ["Sb3VecEnv", "TensorStep"]
 
@@ -113,13 +110,13 @@ class Sb3VecEnv(VecEnv):
                 "Sb3VecEnv needs a gymnasium.vector.VectorEnv, as from gymnasium.make_vec, got "
                 f"{type(env).__name__}"
             )
-        mode = env.metadata.get("autoreset_mode")
-        if mode != AutoresetMode.SAME_STEP:
-            got = mode.value if isinstance(mode, AutoresetMode) else mode
-            raise ValueError(
-                f"Sb3VecEnv needs autoreset_mode='SameStep', got {got!r}: SB3 takes what a step "
-                "returns for the beginning of the next episode where one has ended"
-            )
+        require_autoreset(
+            env,
+            AutoresetMode.SAME_STEP,
+            "Sb3VecEnv",
+            "SB3 takes what a step returns for the beginning of the next episode where one has "
+            "ended",
+        )
         if max_images < 1:
             raise ValueError(f"max_images must be at least 1, got {max_images}")
         self.env = env

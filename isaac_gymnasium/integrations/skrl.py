@@ -19,6 +19,9 @@ import torch.distributed
 from gymnasium import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from isaac_gymnasium.integrations._requirements import needs_extra, require_autoreset
+from isaac_gymnasium.wrappers import FlattenObservation
+
 
 @contextmanager
 def _in_our_process_group() -> Iterator[None]:
@@ -43,17 +46,11 @@ def _in_our_process_group() -> Iterator[None]:
     config.torch._is_distributed = config.torch._world_size > 1
 
 
-try:
-    with _in_our_process_group():
-        from skrl.envs.wrappers.torch import Wrapper
-        from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
+with needs_extra("skrl", "skrl"), _in_our_process_group():
+    from skrl.envs.wrappers.torch import Wrapper
+    from skrl.utils.spaces.torch import flatten_tensorized_space as flatten
 
-        from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
-        from isaac_gymnasium.wrappers import FlattenObservation
-except ImportError as error:
-    raise ImportError(
-        f"skrl is not usable here ({error}): pip install isaac-gymnasium[skrl]"
-    ) from error
+    from isaac_gymnasium.integrations.skrl_agent import GraphedPPO
 
 __all__ = ["PPO", "SkrlWrapper", "TrueSuccessorMixin"]
 
@@ -73,12 +70,12 @@ class SkrlWrapper(Wrapper):
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        mode = AutoresetMode(env.unwrapped.metadata["autoreset_mode"])
-        if mode is not AutoresetMode.SAME_STEP:
-            raise ValueError(
-                f"SkrlWrapper needs autoreset_mode='SameStep', got {mode.value!r}: skrl records "
-                "every step as a transition and resets no single environment itself"
-            )
+        require_autoreset(
+            env,
+            AutoresetMode.SAME_STEP,
+            "SkrlWrapper",
+            "skrl records every step as a transition and resets no single environment itself",
+        )
         super().__init__(env)
 
     @property

@@ -16,17 +16,13 @@ import torch
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-try:
+from isaac_gymnasium.integrations._requirements import needs_extra, require_autoreset
+from isaac_gymnasium.wrappers import ToDevice, TorchWrapper
+
+with needs_extra("TorchRL", "torchrl"):
     from tensordict import TensorDict, TensorDictBase
     from torchrl.data import Bounded, Categorical, Composite, TensorSpec, Unbounded
     from torchrl.envs import EnvBase
-except ImportError as error:
-    raise ImportError(
-        f"TorchRL is not usable here ({error}): pip install isaac-gymnasium[torchrl]"
-    ) from error
-
-from isaac_gymnasium.integrations._autoreset import require_autoreset
-from isaac_gymnasium.wrappers import ToDevice
 
 __all__ = ["TorchRLEnv"]
 
@@ -60,12 +56,13 @@ class TorchRLEnv(EnvBase):
         seed: int | None = None,
         device: str | torch.device | None = None,
     ) -> None:
-        wrapped = require_autoreset(
+        require_autoreset(
             env,
             AutoresetMode.DISABLED,
             "TorchRLEnv",
             "TorchRL itself resets the environments that have ended",
         )
+        wrapped = TorchWrapper(env)
         if device is not None and torch.device(device) != wrapped.device:
             wrapped = ToDevice(wrapped, device)
         super().__init__(device=wrapped.device, batch_size=torch.Size([wrapped.num_envs]))

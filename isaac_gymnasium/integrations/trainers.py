@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from isaac_gymnasium.integrations._requirements import needs_extra
 from isaac_gymnasium.integrations.trainer import Trainer
 from isaac_gymnasium.presets import configs
 
@@ -72,13 +73,6 @@ def load_trainer(library: str, algorithm: str) -> type[Trainer[Any]]:
     """
     entry = find_trainer(library, algorithm)
     module, _, name = entry.trainer.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        hint = f"pip install isaac-gymnasium[{entry.extra}]"
-        message = (
-            str(error) if hint in str(error) else f"{library} is not usable here ({error}): {hint}"
-        )
-        raise ImportError(message) from error
-    trainer: type[Trainer[Any]] = found
+    with needs_extra(library, entry.extra):
+        trainer: type[Trainer[Any]] = getattr(importlib.import_module(module), name)
     return trainer
