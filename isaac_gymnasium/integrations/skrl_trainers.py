@@ -36,7 +36,7 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
         agent, env, config = self.agent, self._env, self.config
         agent.enable_training_mode(True)
         observations, _ = env.reset(seed=self.environment_seed, options=self.reset_options)
-        states = env.state()
+        seen = observations, env.state()
         done_by_a_step = env.num_envs * process_count()
         total = -(-config.timesteps // done_by_a_step)
         go_on = True
@@ -45,23 +45,9 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
                 step = {"timestep": self.timesteps // done_by_a_step, "timesteps": total}
                 agent.pre_interaction(**step)
                 with torch.no_grad():
-                    actions, _ = agent.act(observations, states, **step)
-                    successors, rewards, terminated, truncated, info = env.step(actions)
-                    next_states = env.state()
-                    agent.record_transition(
-                        observations=observations,
-                        states=states,
-                        actions=actions,
-                        rewards=rewards,
-                        next_observations=successors,
-                        next_states=next_states,
-                        terminated=terminated,
-                        truncated=truncated,
-                        infos=info,
-                        **step,
-                    )
+                    actions, _ = agent.act(*seen, **step)
+                    seen = _step_and_record(agent, env, seen, actions, step)
                 agent.post_interaction(**step)
-                observations, states = successors, next_states
                 self.timesteps += done_by_a_step
             go_on = on_update(_metrics(agent))
 
@@ -100,7 +86,7 @@ class _OffPolicy(Trainer[OffPolicyT]):
         self._make_memory()
         agent.enable_training_mode(True)
         observations, _ = env.reset(seed=self.environment_seed, options=self.reset_options)
-        states = env.state()
+        seen = observations, env.state()
         total = -(-config.timesteps // env.num_envs)
         go_on = True
         while go_on and self.timesteps < config.timesteps:
@@ -111,22 +97,8 @@ class _OffPolicy(Trainer[OffPolicyT]):
                     if self.timesteps < config.learning_starts:
                         actions = self._random_actions()
                     else:
-                        actions, _ = agent.act(observations, states, **step)
-                    successors, rewards, terminated, truncated, info = env.step(actions)
-                    next_states = env.state()
-                    agent.record_transition(
-                        observations=observations,
-                        states=states,
-                        actions=actions,
-                        rewards=rewards,
-                        next_observations=successors,
-                        next_states=next_states,
-                        terminated=terminated,
-                        truncated=truncated,
-                        infos=info,
-                        **step,
-                    )
-                observations, states = successors, next_states
+                        actions, _ = agent.act(*seen, **step)
+                    seen = _step_and_record(agent, env, seen, actions, step)
                 self.timesteps += env.num_envs
                 enough = len(agent.memory) >= min(config.learning_starts, config.buffer_size)
                 if enough and number % config.update_every == 0:
@@ -203,6 +175,31 @@ class SkrlTd3(_OffPolicy[Td3Config]):
 
     def _make(self) -> Any:
         return make_td3(self._env, self.config)
+
+
+def _step_and_record(
+    agent: Any,
+    env: SkrlWrapper,
+    seen: tuple[torch.Tensor, torch.Tensor | None],
+    actions: torch.Tensor,
+    step: Mapping[str, int],
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Steps the environments from observations and states, tells the agent, returns the next."""
+    next_observations, rewards, terminated, truncated, info = env.step(actions)
+    next_states = env.state()
+    agent.record_transition(
+        observations=seen[0],
+        states=seen[1],
+        actions=actions,
+        rewards=rewards,
+        next_observations=next_observations,
+        next_states=next_states,
+        terminated=terminated,
+        truncated=truncated,
+        infos=info,
+        **step,
+    )
+    return next_observations, next_states
 
 
 def _policy(agent: Any, env: VectorEnv[Any, Any, Any], *, squash: bool = False) -> Policy:
