@@ -28,19 +28,9 @@ from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import add_preset, preset
 from isaac_gymnasium.presets.configs import PpoConfig, SacConfig, SkrlPpoConfig
 
-TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
+pytestmark = pytest.mark.usefixtures("user_directory")
 SHORT = ["--num-envs", "8", "--timesteps", "240", "--rollouts", "10", "--hidden-sizes", "8"]
 EVALUATION = r"evaluation: return -?\d+\.\d ± \d+\.\d, success \d+\.\d %, length \d+\.\d \(\d+ epis"
-
-
-@pytest.fixture(autouse=True)
-def user_directory(tmp_path, monkeypatch):
-    """A directory of a user's own, holding ``toy_env.py`` and nothing else."""
-    shutil.copy(TOY, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "toy_env", raising=False)
-    return tmp_path
 
 
 @pytest.fixture

@@ -2,34 +2,24 @@
 
 import csv
 import json
-import shutil
-import signal
-import sys
 from pathlib import Path
 
 import gymnasium
 import pytest
 import torch
 
-from isaac_gymnasium.cli import _loop, main
+from isaac_gymnasium.cli import main
 from isaac_gymnasium.cli._policy import find_policy, trained_policy
 from isaac_gymnasium.integrations.trainers import TRAINERS, load_trainer
 from isaac_gymnasium.policies import load_policy, pack_policy
 
-TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
+pytest.importorskip("matplotlib")
+pytest.importorskip("tensorboard")
+
+pytestmark = pytest.mark.usefixtures("user_directory")
 ON_POLICY = ["--rollouts", "10", "--mini-batches", "2"]
 OFF_POLICY = ["--learning-starts", "40", "--batch-size", "16", "--gradient-steps", "1"]
 OFF_POLICY += ["--report-every", "10", "--buffer-size", "400"]
-
-
-@pytest.fixture(autouse=True)
-def user_directory(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("tensorboard")
-    shutil.copy(TOY, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "toy_env", raising=False)
 
 
 def load(library, algorithm):
@@ -41,9 +31,9 @@ def load(library, algorithm):
 
 
 @pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
-def test_training_begins_with_one_staggered_reset(library, algorithm, monkeypatch):
+def test_training_begins_with_one_staggered_reset(library, algorithm, user_directory, monkeypatch):
     trainer = load(library, algorithm)
-    monkeypatch.syspath_prepend(TOY.parent)
+    monkeypatch.syspath_prepend(user_directory)
     small = {"num_envs": 8, "timesteps": 160, "hidden_sizes": (8,)}
     small |= {"mini_batches": 2} if algorithm == "ppo" else {"buffer_size": 4096}
     for stagger in (True, False):
@@ -55,20 +45,13 @@ def test_training_begins_with_one_staggered_reset(library, algorithm, monkeypatc
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(("library", "algorithm"), TRAINERS)
-def test_the_whole_way(library, algorithm, monkeypatch, capsys):
+def test_the_whole_way(library, algorithm, terminate_after, capsys):
     load(library, algorithm)
     own = ON_POLICY if algorithm == "ppo" else OFF_POLICY
     words = ["--library", library, "--algorithm", algorithm, "--num-envs", "8", *own]
     words += ["--timesteps", "320", "--hidden-sizes", "8", "--run-dir", "run", "--device", "cpu"]
 
-    updates = []
-
-    def show(*arguments):
-        updates.append(arguments)
-        if len(updates) == 2:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(_loop, "_show", show)
+    terminate_after(2)
     assert main(["train", "toy_env:Toy-v0", *words]) == 143
     state = torch.load("run/checkpoint.pt", weights_only=True)
     assert state["timesteps"] == 160

@@ -1,6 +1,5 @@
 """Exported policies act like the policy, and need nothing of this package."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,22 +15,13 @@ from isaac_gymnasium.integrations.trainer import Policy
 
 pytest.importorskip("skrl")
 
-TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
+pytestmark = pytest.mark.usefixtures("user_directory")
 ALONE = """
 import sys, torch
 policy = torch.jit.load("run/policy.pt")
 torch.save(policy(torch.load("observations.pt")), "actions.pt")
 assert not any(name.startswith(("isaac_gymnasium", "skrl")) for name in sys.modules)
 """
-
-
-@pytest.fixture(autouse=True)
-def user_directory(tmp_path, monkeypatch):
-    shutil.copy(TOY, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "toy_env", raising=False)
-    return tmp_path
 
 
 @pytest.fixture

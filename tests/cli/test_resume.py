@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,23 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from training import assert_same
 
-from isaac_gymnasium.cli import _loop, main
+from isaac_gymnasium.cli import main
 
 pytest.importorskip("skrl")
 
-TOY = Path(__file__).parents[1] / "integrations" / "toy_env.py"
+pytestmark = pytest.mark.usefixtures("user_directory")
 ROOT = Path(__file__).parents[2]
 SMALL = ["--num-envs", "8", "--rollouts", "10", "--hidden-sizes", "8", "--checkpoint-seconds", "0"]
-
-
-@pytest.fixture(autouse=True)
-def user_directory(tmp_path, monkeypatch):
-    shutil.copy(TOY, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "toy_env", raising=False)
-    return tmp_path
 
 
 def rows(folder):
@@ -44,34 +35,6 @@ def timeless(table):
 
 def checkpoint(folder):
     return torch.load(Path(folder) / "checkpoint.pt", weights_only=True)
-
-
-def assert_same(first, second, path=""):
-    assert type(first) is type(second), path
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), path
-        for key in first:
-            assert_same(first[key], second[key], f"{path}/{key}")
-    elif isinstance(first, list):
-        assert len(first) == len(second), path
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{path}/{index}")
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    else:
-        assert first == second, path
-
-
-def stop_after(monkeypatch, updates):
-    """Sends SIGTERM to this process after some updates."""
-    seen = []
-
-    def show(*arguments):
-        seen.append(arguments)
-        if len(seen) == updates:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(_loop, "_show", show)
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(user_directory):
@@ -115,10 +78,10 @@ OFF_POLICY += ["--buffer-size", "160", "--checkpoint-buffer", "--checkpoint-seco
 @pytest.mark.parametrize(
     "options", [SMALL, ["--algorithm", "sac", *OFF_POLICY], ["--algorithm", "td3", *OFF_POLICY]]
 )
-def test_resuming_continues_everything(options, monkeypatch):
+def test_resuming_continues_everything(options, terminate_after):
     words = ["train", "toy_env:Toy-v0", *options, "--timesteps", "480"]
     assert main([*words, "--run-dir", "whole"]) == 0
-    stop_after(monkeypatch, 3)
+    terminate_after(3)
     assert main([*words, "--run-dir", "cut"]) == 143
     assert checkpoint("cut")["timesteps"] == 240
     assert main(["resume", "cut"]) == 0
@@ -126,10 +89,10 @@ def test_resuming_continues_everything(options, monkeypatch):
     assert timeless(rows("cut")) == timeless(rows("whole"))
 
 
-def test_a_resumed_run_without_its_replay_memory_fills_a_new_one(monkeypatch):
+def test_a_resumed_run_without_its_replay_memory_fills_a_new_one(terminate_after):
     options = [word for word in OFF_POLICY if word != "--checkpoint-buffer"]
     words = ["train", "toy_env:Toy-v0", "--algorithm", "sac", *options, "--timesteps", "480"]
-    stop_after(monkeypatch, 3)
+    terminate_after(3)
     assert main([*words, "--run-dir", "cut"]) == 143
     assert "memory" not in checkpoint("cut")["trainer"]
     assert main(["resume", "cut"]) == 0
@@ -137,11 +100,11 @@ def test_a_resumed_run_without_its_replay_memory_fills_a_new_one(monkeypatch):
     assert checkpoint("cut")["timesteps"] == 480
 
 
-def test_an_environment_without_a_state_begins_new_episodes(monkeypatch, capsys):
+def test_an_environment_without_a_state_begins_new_episodes(terminate_after, monkeypatch):
     source = Path("toy_env.py").read_text()
     Path("toy_env.py").write_text(source.replace("get_state(self) ->", "no_state(self) ->"))
     words = ["train", "toy_env:Toy-v0", *SMALL, "--timesteps", "240"]
-    stop_after(monkeypatch, 1)
+    terminate_after(1)
     assert main([*words, "--run-dir", "cut", "--seed", "5"]) == 143
     seeds = []
     toy = sys.modules["toy_env"].ToyEnv
@@ -153,12 +116,12 @@ def test_an_environment_without_a_state_begins_new_episodes(monkeypatch, capsys)
     assert seeds[0] == 5 + 80
 
 
-def test_physics_goes_on_too(monkeypatch):
+def test_physics_goes_on_too(terminate_after):
     pytest.importorskip("ovphysx")
     words = ["train", "IsaacCartpole-v0", *SMALL, "--timesteps", "320", "--device", "cpu"]
     words += ["--engine", "physx", "--mini-batches", "2"]
     assert main([*words, "--run-dir", "whole"]) == 0
-    stop_after(monkeypatch, 2)
+    terminate_after(2)
     assert main([*words, "--run-dir", "cut"]) == 143
     assert main(["resume", "cut"]) == 0
     assert_same(checkpoint("cut"), checkpoint("whole"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from toy_env import ToyEnv
+from training import assert_same, stop_after
 
 pytest.importorskip("stable_baselines3")
 
@@ -62,33 +63,6 @@ def make(kind):
         return load_trainer(*kind)(env or ToyEnv(config.num_envs), config)
 
     return make
-
-
-def stop_after(updates, seen=None):
-    def on_update(metrics):
-        nonlocal updates
-        updates -= 1
-        if seen is not None:
-            seen.append(metrics)
-        return updates > 0
-
-    return on_update
-
-
-def leaves(tree, name=""):
-    if isinstance(tree, (dict, list, tuple)):
-        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from leaves(value, f"{name}.{key}")
-    else:
-        yield name, tree
-
-
-def assert_same(one, other):
-    one, other = dict(leaves(one)), dict(leaves(other))
-    assert set(one) == set(other)
-    for name, value in one.items():
-        equal = torch.equal if isinstance(value, torch.Tensor) else lambda a, b: a == b
-        assert equal(value, other[name]), name
 
 
 def mean_return(policy):
