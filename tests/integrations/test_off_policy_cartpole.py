@@ -16,7 +16,7 @@ from isaac_gymnasium.presets import preset
 
 @pytest.mark.parametrize(("library", "algorithm"), [("skrl", "sac"), ("sb3", "td3")])
 def test_it_learns_to_balance_the_pole(library, algorithm, evaluate_policy):
-    """Random actions return about 0, the best policy 300; the settings go on to 60000 steps."""
+    """Random actions return about 0, the best policy 300; the settings go on to 150000 steps."""
     pytest.importorskip("ovphysx")
     pytest.importorskip({"skrl": "skrl", "sb3": "stable_baselines3"}[library])
     config = preset(
