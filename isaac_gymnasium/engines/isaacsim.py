@@ -100,7 +100,20 @@ _ARTICULATION = {
     "mass_matrix": _Access(lambda art: art.get_generalized_mass_matrices()),
     "gravity_force": _Access(lambda art: art.get_gravity_compensation_forces()),
 }
-_ARTICULATION_PROPERTIES = {
+_MATTER = {
+    "center_of_mass": _Access(
+        lambda view: view.get_coms(), lambda view, data, ids: view.set_coms(data, ids)
+    ),
+    "inertia": _Access(
+        lambda view: view.get_inertias(), lambda view, data, ids: view.set_inertias(data, ids)
+    ),
+    "material": _Access(
+        lambda view: view.get_material_properties(),
+        lambda view, data, ids: view.set_material_properties(data, ids),
+    ),
+}
+"""Properties that are asked for alike of links and of free bodies."""
+_ARTICULATION_PROPERTIES = _MATTER | {
     "dof_stiffness": _Access(
         lambda art: art.get_dof_stiffnesses(),
         lambda art, data, ids: art.set_dof_stiffnesses(data, ids),
@@ -130,16 +143,6 @@ _ARTICULATION_PROPERTIES = {
         lambda art, data, ids: art.set_dof_friction_properties(data, ids),
     ),
     "mass": _Access(lambda art: art.get_masses(), lambda art, data, ids: art.set_masses(data, ids)),
-    "center_of_mass": _Access(
-        lambda art: art.get_coms(), lambda art, data, ids: art.set_coms(data, ids)
-    ),
-    "inertia": _Access(
-        lambda art: art.get_inertias(), lambda art, data, ids: art.set_inertias(data, ids)
-    ),
-    "material": _Access(
-        lambda art: art.get_material_properties(),
-        lambda art, data, ids: art.set_material_properties(data, ids),
-    ),
 }
 _RIGID_BODY = {
     "pose": _Access(
@@ -151,20 +154,10 @@ _RIGID_BODY = {
         lambda body, data, ids: body.set_velocities(data, ids),
     ),
 }
-_RIGID_BODY_PROPERTIES = {
+_RIGID_BODY_PROPERTIES = _MATTER | {
     "mass": _Access(
         lambda body: body.get_masses().flatten(),
         lambda body, data, ids: body.set_masses(data.unsqueeze(-1), ids),
-    ),
-    "center_of_mass": _Access(
-        lambda body: body.get_coms(), lambda body, data, ids: body.set_coms(data, ids)
-    ),
-    "inertia": _Access(
-        lambda body: body.get_inertias(), lambda body, data, ids: body.set_inertias(data, ids)
-    ),
-    "material": _Access(
-        lambda body: body.get_material_properties(),
-        lambda body, data, ids: body.set_material_properties(data, ids),
     ),
 }
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import isaac_gymnasium.engines
+import isaac_gymnasium
 from isaac_gymnasium.doctor.contract import VERSIONS, load_contract, signature_of
 
 SOURCES = [
-    Path(isaac_gymnasium.engines.__file__).with_name(name)
+    Path(isaac_gymnasium.__file__).parent / "engines" / name
     for name in ("isaacsim.py", "_isaacsim_app.py")
 ]
 TENSORS = "omni.physics.tensors"
-# What names stand for where the source does not say it: parameters of the access tables, handles.
 ART, BODY = f"{TENSORS}.ArticulationView", f"{TENSORS}.RigidBodyView"
+# Where the source means either, it has to hold for both.
+EITHER = ("view", "self.view", "self._view")
+# What names stand for where the source does not say it: parameters of the access tables, handles.
 NAMED = {
     "art": ART,
     "_app": "isaacsim.SimulationApp",
@@ -44,16 +47,18 @@ ROOTS = ("isaacsim", "omni", "carb")
 class Walker(ast.NodeVisitor):
     """Follows what comes from Isaac Sim through a module's source."""
 
-    def __init__(self, contract: dict[str, Any]) -> None:
+    def __init__(self, contract: dict[str, Any], either: str) -> None:
         self.contract = contract
+        self.named = NAMED | dict.fromkeys(EITHER, either)
         self.names: list[dict[str, str]] = [{}]
         self.touched: list[str] = []
         self.faults: list[str] = []
+        self.followed: set[ast.Attribute] = set()
 
     def resolve(self, node: ast.expr) -> str | None:
         written = ast.unparse(node)
-        if written in NAMED:
-            return NAMED[written]
+        if written in self.named:
+            return self.named[written]
         if isinstance(node, ast.Name):
             return next((s[node.id] for s in reversed(self.names) if node.id in s), None)
         if isinstance(node, ast.Attribute):
@@ -100,6 +105,8 @@ class Walker(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.generic_visit(node)
         name = self.resolve(node)
+        if name:
+            self.followed.add(node)
         if name in self.contract:
             self.touched.append(str(name))
         elif name and not any(known.startswith(f"{name}.") for known in self.contract):
@@ -125,20 +132,26 @@ class Walker(ast.NodeVisitor):
             self.faults.append(f"line {node.lineno}: {name} is not in the API")
 
 
-def walk(source: str, version: str) -> Walker:
-    walker = Walker(load_contract(version))
-    walker.visit(ast.parse(source))
-    return walker
+def walk(source: str, version: str) -> tuple[set[str], list[str]]:
+    """The names that a source takes from Isaac Sim, and what is wrong with them."""
+    tree = ast.parse(source)
+    touched: set[str] = set()
+    faults: dict[str, None] = {}
+    for either in (ART, BODY):
+        walker = Walker(load_contract(version), either)
+        walker.visit(tree)
+        touched |= set(walker.touched)
+        faults |= dict.fromkeys(walker.faults)
+    return touched, list(faults)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_name_is_published_and_every_call_binds(version: str) -> None:
     touched: set[str] = set()
     for source in SOURCES:
-        walker = walk(source.read_text(), version)
-        faults = [fault.partition(": ")[2] for fault in walker.faults]
-        assert faults == EXPECTED.get((source.name, version), [])
-        touched |= set(walker.touched)
+        names, faults = walk(source.read_text(), version)
+        assert [f.partition(": ")[2] for f in faults] == EXPECTED.get((source.name, version), [])
+        touched |= names
     # Nothing in the description is there for nothing, so nothing escapes the walk either.
     contract = load_contract(version)
     unused = {name for name in contract if name not in touched}
@@ -167,7 +180,38 @@ def test_every_name_is_published_and_every_call_binds(version: str) -> None:
 def test_a_call_outside_the_api_is_found(right: str, wrong: str) -> None:
     source = "\n".join(source.read_text() for source in SOURCES)
     assert right in source
-    assert len(walk(source.replace(right, wrong), "6.0").faults) > len(walk(source, "6.0").faults)
+    assert not walk(source, "6.0")[1]
+    assert walk(source.replace(right, wrong), "6.0")[1]
+
+
+# Our own, which are called like something of Isaac Sim's.
+OURS = {
+    "app.update",
+    "camera.close",
+    "self.close",
+    "self.dof_names",
+    "self.fixed_base",
+    "self.link_names",
+    "self._property(name).clone",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_no_place_that_takes_something_from_isaac_sim_escapes(source: Path) -> None:
+    contract = load_contract("6.0")
+    tree = ast.parse(source.read_text())
+    walker = Walker(contract, ART)
+    walker.visit(tree)
+    last = {name.rpartition(".")[2] for name in contract}
+    named = {n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in last}
+    assert {ast.unparse(place) for place in named - walker.followed} <= OURS
+
+
+def test_nothing_else_imports_isaac_sim() -> None:
+    imports = re.compile(rf"^\s*(import|from) ({'|'.join(ROOTS)})\b", re.MULTILINE)
+    package = Path(isaac_gymnasium.__file__).parent
+    sources = [p for p in package.rglob("*.py") if imports.search(p.read_text(encoding="utf-8"))]
+    assert sorted(sources) == sorted(SOURCES)
 
 
 def test_the_versions_differ_where_the_adapter_knows_it() -> None:
