@@ -75,6 +75,7 @@ def start(*, headless: bool = True, **launch_config: Any) -> None:
     if kit_is_running():
         if not headless and (_app is None or not _windowed):
             logger.warning("Isaac Sim runs already, without a window it was not asked to open")
+        enable_extensions()
         return
     if _app is not None:
         raise EngineError("Isaac Sim has been closed, and starts once a process only")

@@ -236,6 +236,13 @@ class IsaacSimEngine(Engine):
         settings.set_bool("/physics/suppressReadback", gpu)
         for name in ("", "Velocities", "Particles", "ForceSensors", "Residuals"):
             settings.set_bool(f"/physics/update{name}ToUsd", False)
+        self._let_kit_step(False)
+
+    def _let_kit_step(self, allowed: bool) -> None:
+        """Whether Kit's own loop steps the physics, too, while its timeline plays."""
+        import carb.settings
+
+        carb.settings.get_settings().set_bool("/app/player/playSimulations", allowed)
 
     def _open_stage(self) -> None:
         import omni.usd
@@ -345,6 +352,7 @@ class IsaacSimEngine(Engine):
         if self._stage_id is not None and self.num_envs > 1:
             get_physx_replicator_interface().unregister_replicator(self._stage_id)
         omni.usd.get_context().new_stage()
+        self._let_kit_step(True)
         self._folder.cleanup()
 
     # ------------------------------------------------------------------ Engine
@@ -379,16 +387,12 @@ class IsaacSimEngine(Engine):
         """
         if not app.kit_is_running():
             raise EngineError("Isaac Sim's window has been closed")
-        import carb.settings
         from omni.physxfabric import get_physx_fabric_interface
 
         self._bring_up_to_date()
         self._update_kinematics()
         get_physx_fabric_interface().force_update(self.dt, self._time)
-        settings = carb.settings.get_settings()
-        settings.set_bool("/app/player/playSimulations", False)
         app.update()
-        settings.set_bool("/app/player/playSimulations", True)
         self._drawn = self.state_version
 
     def _draw_for_camera(self, anew: bool) -> None:

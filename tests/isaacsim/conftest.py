@@ -38,7 +38,8 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Any]:
     assert omni.kit.app.get_app().is_running()
     from isaac_gymnasium.engines import _isaacsim_app
 
-    _isaacsim_app.enable_extensions()
+    _isaacsim_app.start()
+    assert not _isaacsim_app.owns_app()
     yield kit_world.WORLD
     from isaac_gymnasium.engines.isaacsim import IsaacSimEngine
 

@@ -11,7 +11,13 @@ import pytest
 import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
-from isaac_gymnasium.engines import Engine, EngineError, available_engines, load_engine
+from isaac_gymnasium.engines import (
+    Engine,
+    EngineError,
+    _isaacsim_app,
+    available_engines,
+    load_engine,
+)
 from isaac_gymnasium.engines import isaacsim as adapter
 from isaac_gymnasium.registration import registered_tasks
 from isaac_gymnasium.robots.franka import franka
@@ -315,25 +321,92 @@ def test_cells_that_are_not_kept_apart_are_noticed(start: Start, kit: Any) -> No
     engine.close()
 
 
-def test_the_backend_refuses_what_the_compiled_one_refuses(start: Start, kit: Any) -> None:
+@pytest.mark.parametrize("setter", ["set_dof_stiffnesses", "set_dof_positions"])
+def test_the_backend_refuses_what_the_compiled_one_refuses(start: Start, setter: str) -> None:
     arm = start(reference_scene()).articulation("Arm")
     backend, frontend = arm.view._backend, arm.view._frontend
     full = torch.zeros(NUM_ENVS, 9)
     rows = torch.arange(NUM_ENVS, dtype=torch.int32)
 
-    def write(data: torch.Tensor, ids: torch.Tensor, device: int = -1) -> bool:
+    def write(data: torch.Tensor, ids: torch.Tensor, devices: tuple[int, int] = (-1, -1)) -> bool:
         described = [frontend.get_tensor_desc(t) for t in (data, ids)]
-        for desc in described:
+        for desc, device in zip(described, devices, strict=True):
             desc.device = device
-        return backend.set_dof_stiffnesses(*described)
+        return getattr(backend, setter)(*described)
 
     assert write(full, rows)
     assert not write(full[:1], rows)
     assert not write(full.double(), rows)
     assert not write(full, rows.long())
     assert not write(full, rows + 1)
-    # A property on the GPU.
-    assert not write(full, rows, device=0)
+    # On the GPU, while the physics, or at least a property, is on the CPU.
+    assert not write(full, rows, devices=(0, -1))
+    assert not write(full, rows, devices=(-1, 0))
+
+
+def test_an_adapter_that_starts_kit_twice_is_caught(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_isaacsim_app, "kit_is_running", lambda: False)
+    monkeypatch.setattr(_isaacsim_app, "_refuse_early_imports", lambda: None)
+    with pytest.raises(kit_rule_broken(), match="second SimulationApp"):
+        make("IsaacCartpole-v0", engine="isaacsim")
+
+
+def test_an_adapter_that_starts_kit_after_usd_is_caught(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit, "shared_process", False)
+    monkeypatch.setattr(kit, "app", None)
+    with pytest.raises(EngineError, match="was imported before Isaac Sim"):
+        make("IsaacCartpole-v0", engine="isaacsim")
+    monkeypatch.setattr(_isaacsim_app, "_refuse_early_imports", lambda: None)
+    with pytest.raises(kit_rule_broken(), match=r"imported before SimulationApp.*pxr"):
+        make("IsaacCartpole-v0", engine="isaacsim")
+
+
+def test_an_adapter_that_closes_kit_with_an_environment_is_caught(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kit_world import ProcessEnded
+
+    destroy = adapter.IsaacSimEngine._destroy
+
+    def destroy_all(self: Any) -> None:
+        destroy(self)
+        kit.app.close()
+
+    monkeypatch.setattr(kit, "closed", False)
+    env = make("IsaacCartpole-v0", engine="isaacsim")
+    monkeypatch.setattr(adapter.IsaacSimEngine, "_destroy", destroy_all)
+    with pytest.raises(ProcessEnded):
+        env.close()
+
+
+def kit_rule_broken() -> type[Exception]:
+    """The stand-in's own exception; its modules come and go with the fixture."""
+    from kit_world import KitRuleBroken
+
+    return KitRuleBroken
+
+
+def test_kits_own_frames_do_not_step_the_physics(start: Start, kit: Any) -> None:
+    engine = start(reference_scene())
+    ball = engine.rigid_body("Ball")
+    before = ball.pose.clone()
+    kit.update()
+    assert torch.equal(ball.pose, before)
+    engine.close()
+    assert kit.settings["/app/player/playSimulations"] is True
+
+
+def test_an_adapter_that_lets_kit_step_is_caught(
+    start: Start, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter.IsaacSimEngine, "_let_kit_step", lambda self, allowed: None)
+    start(reference_scene())
+    with pytest.raises(kit_rule_broken(), match="Kit's own loop"):
+        kit.update()
 
 
 def test_misuse_of_kit_is_caught(start: Start, kit: Any) -> None:

@@ -18,6 +18,10 @@ class IApp:
     def is_running(self) -> bool:
         return WORLD.running
 
+    async def next_update_async(self) -> float:
+        WORLD.update()
+        return 0.0
+
     def get_extension_manager(self) -> ExtensionManager:
         return ExtensionManager()
 
