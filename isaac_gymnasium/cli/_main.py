@@ -27,6 +27,7 @@ from isaac_gymnasium.cli.replay import Replay
 from isaac_gymnasium.cli.resume import Resume
 from isaac_gymnasium.cli.train import Train, will_use_cuda
 from isaac_gymnasium.cli.view import View
+from isaac_gymnasium.engines import _isaacsim_app
 from isaac_gymnasium.integrations.trainers import TRAINERS
 from isaac_gymnasium.presets import preset
 from isaac_gymnasium.presets.configs import TrainConfig
@@ -61,12 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return _parse(sys.argv[1:] if arguments is None else arguments).run()
+        status = _parse(sys.argv[1:] if arguments is None else arguments).run()
     except UserError as error:
         print(f"isaac-gymnasium: {error}", file=sys.stderr)
-        return 2
+        status = 2
     except KeyboardInterrupt:
-        return 130
+        status = 130
+    _isaacsim_app.exit_status = status
+    return status
 
 
 def _parse(arguments: Sequence[str]) -> Command:

@@ -32,12 +32,17 @@ class Doctor:
         report: dict[str, Any] = take_inventory()
         _print_inventory(report)
         passed = True
-        if self.engine is not None:
-            report["engine"] = self.engine
-            passed = self._try_engine(self.engine, report)
-            report["passed"] = passed
-        if self.output is not None:
-            self.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        try:
+            if self.engine is not None:
+                report |= {"engine": self.engine, "passed": False}
+                passed = report["passed"] = self._try_engine(self.engine, report)
+        except Exception as error:
+            report["error"] = str(error) or type(error).__name__
+            raise
+        finally:
+            # Of an engine that does not even start, most of all.
+            if self.output is not None:
+                self.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         return 0 if passed else 1
 
     def _try_engine(self, engine: str, report: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -44,6 +45,9 @@ VERSIONS = {
 
 _app: Any = None
 """The `SimulationApp` that this module has started."""
+
+exit_status = 0
+"""What the process is about to end with, as far as that is known: Kit ends it with its own."""
 
 
 def kit_is_running() -> bool:
@@ -179,16 +183,22 @@ def _undisturbed_process() -> Iterator[None]:
 
 
 def _close_at_exit() -> None:
-    """Closes Kit, which ends the process at once."""
+    """Closes Kit, which ends the process at once.
+
+    After a failure Isaac Sim 6 ends it with the status that it is given, without more ado. Version
+    5.1 knows of no other status than 0, so that its process ends here.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
+    status = exit_status or int(hasattr(sys, "last_type"))
     version = VERSIONS.get(major_version() or 0)
-    failed = hasattr(sys, "last_type")
-    if version is not None and version.close_takes_exit_code:
-        _app.close(exit_code=int(failed))
-    else:
+    if status == 0:
         _app.close()
+    elif version is not None and version.close_takes_exit_code:
+        _app.close(exit_code=status)
+    else:
+        os._exit(status)
 
 
 # ---------------------------------------------------------------------- cameras

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ def run(code: str, version: str = "5.1", **environment: str) -> subprocess.Compl
     env = os.environ | environment
     env["PYTHONPATH"] = os.pathsep.join([str(KIT), str(ROOT)])
     env["KIT_STANDIN_VERSION"] = version
-    env.pop("OMNI_KIT_ACCEPT_EULA", None)
+    for variable in ("OMNI_KIT_ACCEPT_EULA", "ACCEPT_EULA"):
+        env.pop(variable, None)
     return subprocess.run(
         [sys.executable, "-c", code, "--an-option-of-ours"],
         capture_output=True,
@@ -53,13 +55,24 @@ print("end of the program")
 """
 
 
-@pytest.mark.parametrize(("version", "status"), [("5.1", 0), ("6.0", 1)])
-def test_kit_starts_once_and_ends_with_the_process(version: str, status: int) -> None:
-    # Isaac Sim 5.1 cannot be told that the program failed.
+@pytest.mark.parametrize("version", ["5.1", "6.0"])
+def test_kit_starts_once_and_ends_with_the_process(version: str) -> None:
     done = run(TWO_LIVES + "raise RuntimeError('a mistake')", version)
     assert "end of the program" in done.stdout, done.stderr
     assert "a mistake" in done.stderr
-    assert done.returncode == status
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("version", ["5.1", "6.0"])
+def test_the_status_of_the_command_line_is_that_of_the_process(version: str) -> None:
+    program = """
+import sys
+from isaac_gymnasium.cli import main
+from isaac_gymnasium.engines.isaacsim import start
+start()
+sys.exit(main({command!r}))
+"""
+    assert run(program.format(command=["doctor", "--engine", "havok"]), version).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -87,9 +100,12 @@ try:
 except isaac_gymnasium.engines.EngineError as error:
     print(error)
     assert "\\n" not in str(error)
+import os
+assert not [name for name in os.environ if "EULA" in name], "that is for the user to set"
 """
     done = run(program, **environment)
     assert message in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_window_is_drawn_each_step_and_reset() -> None:
@@ -120,6 +136,27 @@ except isaac_gymnasium.engines.EngineError as error:
     done = run(program)
     assert "frames [1, 3, 1]" in done.stdout, done.stderr
     assert "window has been closed" in done.stdout
+
+
+def test_the_guide_to_the_script_editor_runs() -> None:
+    guide = (ROOT / "docs" / "isaacsim.md").read_text(encoding="utf-8")
+    code = next(c for c in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "asyncio" in c)
+    program = f"""
+import asyncio
+from isaacsim import SimulationApp
+app = SimulationApp()
+from kit_world import WORLD
+async def editor():
+    names = {{}}
+    exec({code.replace("range(300)", "range(3)")!r}, names)
+    await names["task"]
+asyncio.run(editor())
+from isaac_gymnasium.engines.isaacsim import IsaacSimEngine
+print("frames", WORLD.updates, "open", IsaacSimEngine._open_engine)
+app.close()
+"""
+    done = run(program)
+    assert "frames 3 open None" in done.stdout, done.stderr
 
 
 def test_kit_takes_settings_when_it_is_started_by_hand() -> None:
@@ -176,6 +213,18 @@ def test_the_doctor_finds_isaac_sim_well(version: str, tmp_path: Path) -> None:
     assert written["passed"]
     assert set(written["experiments"].values()) == {"passed"}
     assert len(written["signatures"]) > 100
+
+
+def test_the_doctor_reports_an_isaac_sim_that_does_not_start(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = ["doctor", "--engine", "isaacsim", "--device", "cpu", "--output", str(report)]
+    program = f"import sys; from isaac_gymnasium.cli import main; sys.exit(main({command!r}))"
+    done = run(program, KIT_STANDIN_LICENCE="ask")
+    assert done.returncode == 2, done.stderr
+    written = json.loads(report.read_text())
+    assert written["passed"] is False
+    assert "OMNI_KIT_ACCEPT_EULA" in written["error"]
+    assert written["error"] in done.stderr
 
 
 def test_the_doctor_finds_what_has_changed() -> None:
