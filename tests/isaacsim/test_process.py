@@ -29,7 +29,7 @@ def run(code: str, version: str = "5.1", **environment: str) -> subprocess.Compl
         env=env,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        timeout=300,
     )
 
 
