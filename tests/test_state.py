@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
+from isaac_gymnasium.state import load_state, save_state
 
 IDS = ["IsaacCartpole-v0", "IsaacFrankaCube-v0"]
 N = 8
@@ -117,6 +118,27 @@ def test_forks_of_one_environment_have_equal_futures(id: str, device: torch.devi
             spread = (values[:10].float() - values[:10, :1].float()).abs().max()
             assert float(spread) < 0.05
     env.close()
+
+
+def test_one_row_in_a_file_has_1024_equal_futures(device: torch.device, tmp_path: Path) -> None:
+    few, many = (
+        gym.make_vec(IDS[0], num_envs=n, device=str(device), max_episode_steps=20)
+        for n in (N, 1024)
+    )
+    few.reset(seed=1)
+    actions = actions_of(few, 40)[:, 3:4]
+    play(few, actions[:10].expand(-1, N, -1))
+    state = few.get_state()
+    save_state({key: rows[3:4] for key, rows in state.items()}, tmp_path / "one.pt")
+    many.reset(seed=2)
+    many.set_state(load_state(tmp_path / "one.pt"))
+    few.set_state(state)
+    expected = play(few, actions[10:].expand(-1, N, -1))
+    for values, source in zip(play(many, actions[10:].expand(-1, 1024, -1)), expected, strict=True):
+        assert torch.equal(values, source[:, 3:4].expand_as(values))
+    assert bool(expected[3].any()), "they should go through a reset"
+    few.close()
+    many.close()
 
 
 RESUME = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         video_length: Frames of a video; 0 for as long as the episode.
         name_prefix: Of the files' names.
         fps: Frames a second; by default the environment's `render_fps`.
+        disable_logger: Keep quiet; otherwise a line is printed for each file that is finished.
+        gc_trigger: Whether to collect garbage after a video, by the number of the episode. By
+            default never: no frames are kept here, so that there is nothing to collect.
         envs: Which environments to show; by default the first sixteen.
         grid: Show them side by side on one ground, with the environment's `render_grid`, instead
             of a tile for each.
@@ -54,6 +58,8 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         video_length: int = 0,
         name_prefix: str = "rl-video",
         fps: float | None = None,
+        disable_logger: bool = True,
+        gc_trigger: Trigger | None = None,
         *,
         envs: Sequence[int] | None = None,
         grid: bool = False,
@@ -68,6 +74,8 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
             video_length=video_length,
             name_prefix=name_prefix,
             fps=fps,
+            disable_logger=disable_logger,
+            gc_trigger=gc_trigger,
             envs=envs,
             grid=grid,
         )
@@ -87,6 +95,7 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
         self._aspect = video_aspect_ratio[0] / video_aspect_ratio[1]
         self._episode_trigger, self._step_trigger = episode_trigger, step_trigger
         self._length = video_length
+        self._quiet, self._gc_trigger = disable_logger, gc_trigger
         self._folder, self._name_prefix = Path(video_folder), name_prefix
         self._fps = float(self.metadata.get("render_fps", 30)) if fps is None else fps
         # A missing encoder is no news for the first trigger, after hours.
@@ -151,8 +160,13 @@ class RecordVideo(TorchWrapper, RecordConstructorArgs):
     def stop_recording(self) -> None:
         """Finishes the video that is being recorded, if any."""
         writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        if writer is None:
+            return
+        writer.close()
+        if not self._quiet:
+            print(f"{writer.path}: {writer.num_frames} frames")
+        if self._gc_trigger is not None and self._gc_trigger(self._episode):
+            gc.collect()
 
     def _capture(self, final: bool) -> None:
         if self._writer is None:

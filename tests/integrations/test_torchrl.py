@@ -183,6 +183,16 @@ class TestTorchRLsOwnWrapper:
         ended, begun = rollout["next", "observation"][:, 1], rollout["observation"][:, 2]
         assert not torch.isclose(ended, begun).all(1).any()
 
+    def test_next_step_autoreset_passes_too_where_torchrl_lets_it_through(self):
+        bare = cartpole(num_envs=4, max_episode_steps=3, autoreset_mode="NextStep")
+        try:
+            env = GymWrapper(bare)
+        except RuntimeError as error:
+            assert "auto-reset mode must be one of" in str(error)
+        else:
+            check_env_specs(env, break_when_any_done="both")
+        bare.close()
+
     def test_extras_of_a_task_pass_too(self):
         pytest.importorskip("ovphysx")
         env = gym.make_vec("IsaacAllegroHand-v0", 4, device="cpu", engine="physx")

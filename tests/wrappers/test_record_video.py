@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,41 @@ def test_it_stands_anywhere_in_a_stack_and_changes_no_result(make: Make, tmp_pat
     outside.reset(seed=0)
     push(outside, 6)
     assert len(watch(tmp_path / "outside" / "rl-video-episode-0.mp4")) == 7
+
+
+def test_arguments_are_those_of_gymnasium_and_then_our_own() -> None:
+    theirs = inspect.signature(gym.wrappers.vector.RecordVideo).parameters
+    ours = inspect.signature(RecordVideo).parameters
+    assert list(ours) == [*theirs, "envs", "grid"]
+    for name in theirs.keys() - {"gc_trigger"}:  # where it is a function that is always true
+        assert ours[name].default == theirs[name].default, name
+
+
+def test_garbage_is_collected_and_files_are_told_of_where_asked_for(
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    collected: list[int] = []
+    asked: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(asked[-1]))
+
+    def after_the_second(episode: int) -> bool:
+        asked.append(episode)
+        return episode == 1
+
+    always = {"episode_trigger": lambda k: True, "envs": [0]}
+    envs = make(disable_logger=False, gc_trigger=after_the_second, **always)
+    envs.reset(seed=0)
+    push(envs, 12)
+    assert (asked, collected) == ([0, 1], [1])
+    paths = [tmp_path / f"rl-video-episode-{k}.mp4" for k in range(2)]
+    assert capsys.readouterr().out == "".join(f"{path}: 7 frames\n" for path in paths)
+    quiet = make(**always)
+    quiet.reset(seed=0)
+    push(quiet, 6)
+    assert (len(asked), len(collected), capsys.readouterr().out) == (2, 1, "")
 
 
 @pytest.mark.parametrize(
