@@ -23,6 +23,7 @@ CONE = wp.constant(4)
 PLANE = wp.constant(5)
 MESH = wp.constant(6)
 MISS = wp.constant(1.0e30)
+TIE = wp.constant(1.0e-5)
 TILE_WIDTH = wp.constant(8)
 TILE_HEIGHT = wp.constant(4)
 
@@ -316,7 +317,8 @@ def nearest(
                     if any_hit == 0 or kind != PLANE:
                         lo, ld = local_ray(shapes, s, placed.poses[place, s], o, d)
                         t = meet(kind, shapes.size[s], shapes.mesh[s], lo, ld, near, hit.distance)
-                        if t > near and t < hit.distance:
+                        # Where surfaces coincide, the first shape is seen, not a speckle of both.
+                        if t > near and t < (1.0 - TIE) * hit.distance:
                             hit.distance = t
                             hit.shape = s
                             hit.place = place

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isaac_gymnasium.engines.base import Engine
 from isaac_gymnasium.rendering.drawing import Drawable
-from isaac_gymnasium.rendering.renderer import Renderer
+from isaac_gymnasium.rendering.renderer import Images, Renderer
 from isaac_gymnasium.rendering.view import Lens, fit, look_at
 from isaac_gymnasium.scene.viewpoint import Viewpoint
 
@@ -31,6 +31,10 @@ class FrameMaker:
         engine: Whose environments.
         viewpoint: Where from; None finds a place that shows everything as it is authored.
         size: Width and height of a frame, pixels.
+
+    Attributes:
+        uneven: Whether the world holds more than a ground plane, so that an environment cannot be
+            shown elsewhere than in its place.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class FrameMaker:
     ) -> None:
         self._renderer = Renderer.of(engine)
         self._boxes = _authored_boxes(self._renderer.drawables)
+        radii = [math.hypot(*d.position) + d.radius for d in self._renderer.drawables if d.marker]
+        self._goal = torch.full((3,), max(radii, default=0.0))
         self._view = viewpoint or self._find_viewpoint(engine)
         self._cell = self._view.cell or self._find_cell(engine.scene.env_spacing)
         self._row = None
@@ -45,10 +51,8 @@ class FrameMaker:
             self._row = self._renderer.row(self._view.follow)
             body = self._renderer.bodies[self._row]
             self._height = _authored_height(self._renderer.drawables, body)
-        # Where the world holds more than a ground plane, an environment cannot leave its place.
-        planes = all(each.kind == "plane" for each in self._renderer.drawables if each.shared)
+        self.uneven = any(d.kind != "plane" for d in self._renderer.drawables if d.shared)
         self._origins = engine.env_origins
-        self._places = None if planes else engine.env_origins
         self._lens = Lens(width=size[0], height=size[1], fov=self._view.fov)
         self._image = self._renderer.images(1, self._lens)
         # A buffer for what a step ended with, before any reset.
@@ -85,67 +89,101 @@ class FrameMaker:
 
     def frame(self, snapshot: Tensor, env: int) -> np.ndarray:
         """(H, W, 3) uint8 picture of one environment alone."""
-        poses = snapshot[env : env + 1]
-        device = poses.device
-        walked = self._walked(poses)
-        eye = torch.tensor([self._view.eye], device=device) + walked
-        target = torch.tensor([self._view.target], device=device) + walked
-        self._renderer.render(
-            poses,
-            look_at(eye, target),
-            self._image,
-            world_offsets=-self._origins[env : env + 1],
-            samples=_SAMPLES,
-        )
+        self._shoot(snapshot[env : env + 1], self._origins[env : env + 1], self._image)
         return self._image.rgb[0].cpu().numpy().copy()
+
+    def _shoot(self, poses: Tensor, origins: Tensor, images: Images) -> None:
+        """Takes an image of each environment, as its frame shows it."""
+        walked = self.walked(poses)
+        eye = torch.tensor([self._view.eye], device=poses.device) + walked
+        target = torch.tensor([self._view.target], device=poses.device) + walked
+        self._renderer.render(
+            poses, look_at(eye, target), images, world_offsets=-origins, samples=_SAMPLES
+        )
 
     def grid(
         self, snapshot: Tensor, envs: Sequence[int], size: tuple[int, int] = FRAME_SIZE
     ) -> np.ndarray:
         """(H, W, 3) uint8 picture of several environments, side by side on one ground."""
         poses = snapshot[list(envs)]
+        if self.uneven:
+            return self._mosaic(poses, self._origins[list(envs)], size)
         device = poses.device
-        walked = self._walked(poses)
-        if self._places is None:
-            # On a ground that is the same everywhere, who walks stays in the middle of a cell.
-            centers = self._layout(len(envs)).to(device)
-            places, still = centers - walked, None
-        else:
-            places = self._places[list(envs)]
-            centers, still = places + walked, torch.zeros_like(places)
-        low, high = (side.to(device) for side in self._boxes)
-        corners = (centers.unsqueeze(1) + _corners(low, high)).flatten(0, 1)
+        walked = self.walked(poses)
+        # On a ground that is the same everywhere, who walks stays in the middle of a cell.
+        centers = self.layout(len(envs)).to(device)
+        places = centers - walked
+        goals = poses[:, len(self._renderer.bodies) :, :3] + places.unsqueeze(1)
         lens = Lens(width=size[0], height=size[1], fov=_FOV)
-        toward = torch.tensor(_TOWARD, device=device)
-        target = (corners.amin(0) + corners.amax(0)) / 2
         image = self._renderer.images(1, lens)
         self._renderer.render(
             poses,
-            fit(target, toward, corners, lens).unsqueeze(0),
+            self.overview(centers, lens, goals).unsqueeze(0),
             image,
             offsets=places,
-            world_offsets=still,
             samples=_SAMPLES,
         )
         return image.rgb[0].cpu().numpy()
 
-    def _walked(self, poses: Tensor) -> Tensor:
+    def _mosaic(self, poses: Tensor, origins: Tensor, size: tuple[int, int]) -> np.ndarray:
+        """(H, W, 3) uint8 frames side by side: the places of a terrain lie too far apart."""
+        count = len(poses)
+        columns = math.ceil(math.sqrt(count))
+        width, height = size[0] // columns, size[1] // columns
+        top = (size[1] - math.ceil(count / columns) * height) // 2
+        tiles = self._renderer.images(count, Lens(width=width, height=height, fov=self._view.fov))
+        self._shoot(poses, origins, tiles)
+        picture = np.full((size[1], size[0], 3), 255, dtype=np.uint8)
+        for k, tile in enumerate(tiles.rgb.cpu().numpy()):
+            row, column = divmod(k, columns)
+            y, x = top + row * height, column * width
+            picture[y : y + height, x : x + width] = tile
+        return picture
+
+    def walked(self, poses: Tensor) -> Tensor:
         """(K, 3) how far eye and target have come along with what they follow."""
         walked = torch.zeros(len(poses), 3, device=poses.device)
         if self._row is not None:
             walked[:, :2] = poses[:, self._row, :2]
             # On ground that rises and falls they go up and down with it.
-            if self._places is not None:
+            if self.uneven:
                 walked[:, 2] = poses[:, self._row, 2] - self._height
         return walked
 
-    def _layout(self, count: int) -> Tensor:
-        """(K, 3) places on a board of cells that is about as wide as deep."""
-        x, y = self._cell
+    def layout(self, count: int, room: float = 0.0) -> Tensor:
+        """(K, 3) places on a board of cells that is about as wide as deep, m.
+
+        Args:
+            count: K.
+            room: Added to both edges of a cell that belongs to what walks about, m.
+        """
+        x, y = (edge + room * (self._row is not None) for edge in self._cell)
         columns = max(1, round(math.sqrt(count * y / x)))
         index = torch.arange(count)
         zero = torch.zeros(count)
         return torch.stack((x * (index % columns), y * (index // columns), zero), dim=-1)
+
+    def overview(self, centers: Tensor, lens: Lens, goals: Tensor | None = None) -> Tensor:
+        """(7,) pose of a camera that sees all environments, from the side frames are taken from.
+
+        Args:
+            centers: (K, 3) where they stand in the picture, m.
+            lens: The camera's.
+            goals: (K, M, 3) what else is to be seen, as far as it lies in its cell.
+        """
+        device = centers.device
+        low, high = (side.to(device) for side in self._boxes)
+        corners = (centers.unsqueeze(1) + _corners(low, high)).flatten(0, 1)
+        if goals is not None:
+            half = torch.tensor([*self._cell, torch.inf], device=device) / 2
+            near = ((goals - centers.unsqueeze(1)).abs() < half).all(-1)
+            around = _corners(-self._goal, self._goal).to(device)
+            corners = torch.cat((corners, (goals[near].unsqueeze(1) + around).flatten(0, 1)))
+        x, y, z = _TOWARD
+        x = math.copysign(x, self._view.eye[0] - self._view.target[0])
+        y = math.copysign(y, self._view.eye[1] - self._view.target[1])
+        toward = torch.tensor([x, y, z], device=device)
+        return fit((corners.amin(0) + corners.amax(0)) / 2, toward, corners, lens)
 
 
 class Frames(Sequence[np.ndarray]):

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from isaac_gymnasium.rendering.frames import FrameMaker
+from isaac_gymnasium.rendering.view import Lens
+from isaac_gymnasium.transforms import quat_rotate
 from isaac_gymnasium.viewer.session import Policy, Session
 
 try:
@@ -35,6 +37,9 @@ _PICTURES = 30.0
 _PLOTS = 4.0
 """A second."""
 _SHOWN = 64
+_ROOM = 3.0
+"""For each that walks about, m."""
+_FOV = math.radians(40.0)
 
 
 class Viewer:
@@ -90,9 +95,17 @@ class Viewer:
         self.session = Session(env, self._policy, seconds=self._seconds)
         base = self.session.env
         task = base.task
-        places = _layout(min(base.num_envs, _SHOWN), task.env_spacing)
-        self._places = places
-        self._world = World(self._server, self.session.renderer, places)
+        shown = min(base.num_envs, _SHOWN)
+        maker = FrameMaker(base.engine, task.viewpoint)
+        self._places = maker.layout(shown, room=_ROOM)
+        self._alone, self._ground = torch.zeros(shown, 3), torch.zeros(shown, 3)
+        if maker.uneven:
+            # Environments stand on the ground as they do, and the ground so that one is in view.
+            origins = base.engine.env_origins[:shown].cpu()
+            self._alone = -maker.walked(self.session.moments[-1].poses[:shown].cpu())
+            self._ground = self._alone - origins
+            self._places = origins + self._ground[0]
+        self._world = World(self._server, self.session.renderer, self._places)
         plain = {name: getattr(task, name) for name in type(task).parameters()}
         plain = {
             name: value for name, value in plain.items() if isinstance(value, (int, float, str))
@@ -100,15 +113,21 @@ class Viewer:
         self.panel = Panel(
             self._server,
             self.session,
-            min(base.num_envs, _SHOWN),
+            shown,
             plain,
             self._rebuild if self._make is not None else None,
         )
-        centre = (places.amin(0) + places.amax(0)) / 2
-        reach = float((places.amax(0) - places.amin(0)).norm()) + 2.5
+        lens = Lens(width=4, height=3, fov=_FOV)
+        near = torch.zeros(1, 3) if maker.uneven else self._places
+        pose = maker.overview(near, lens)
+        ahead = quat_rotate(pose[3:], torch.tensor([0.0, 0.0, 1.0]))
+        # The panel covers a part of the picture.
+        pose[:3] -= 0.4 * (pose[:3] - near.mean(0)).norm() * ahead
+        distance = (near.mean(0) - pose[:3]) @ ahead
         camera = self._server.initial_camera
-        camera.look_at = (*centre[:2].tolist(), 0.3)
-        camera.position = tuple((centre + reach * torch.tensor([0.55, -0.7, 0.45])).tolist())
+        camera.fov = _FOV
+        camera.position = tuple(pose[:3].tolist())
+        camera.look_at = tuple((pose[:3] + distance * ahead).tolist())
 
     def _rebuild(self, changed: dict[str, Any]) -> None:
         """Makes the environment anew; the old one stays where that fails."""
@@ -150,9 +169,10 @@ class Viewer:
         moment, shown = self.panel.moment(), self.panel.shown
         poses, places = moment.poses[: len(self._places)], self._places
         if shown is not None:
-            poses, places = poses[shown : shown + 1], torch.zeros(1, 3)
+            poses, places = poses[shown : shown + 1], self._alone[shown : shown + 1]
+        ground = self._ground[shown or 0]
         with self._server.atomic():
-            self._world.show(poses, places)
+            self._world.show(poses, places, ground)
 
     def wait(self) -> None:
         """Returns when the viewer has been closed; Ctrl-C closes it."""
@@ -193,11 +213,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _layout(count: int, spacing: float) -> Tensor:
-    """(K, 3) places on a square board."""
-    columns = math.ceil(math.sqrt(count))
-    index = torch.arange(count)
-    zero = torch.zeros(count)
-    return torch.stack((spacing * (index % columns), spacing * (index // columns), zero), dim=-1)

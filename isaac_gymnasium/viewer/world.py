@@ -41,6 +41,7 @@ class World:
         self._rows |= {(True, marker): row for row, marker in more}
         self._moving = [shape for shape in renderer.drawables if not shape.shared]
         self._handles: list[Any] = []
+        self._ground: list[Any] = []
         self._count = 0
         self._scene.set_up_direction("+z")
         for index, shape in enumerate(renderer.drawables):
@@ -65,16 +66,23 @@ class World:
             )
             return
         vertices, faces = triangles(shape)
-        self._scene.add_mesh_simple(name, vertices, faces, color=_rgb(shape.color))
+        self._ground.append(
+            self._scene.add_mesh_simple(
+                name, vertices, faces, color=_rgb(shape.color), flat_shading=True
+            )
+        )
 
-    def show(self, poses: Tensor, places: Tensor) -> None:
+    def show(self, poses: Tensor, places: Tensor, ground: Tensor) -> None:
         """Moves everything.
 
         Args:
             poses: (K, B + M, 7) of bodies and markers of the environments to show, environment
                 frame.
             places: (K, 3) where each environment stands in the picture, m.
+            ground: (3,) where the world's origin is, m, as far as it is no endless plane.
         """
+        for handle in self._ground:
+            handle.position = tuple(ground.tolist())
         if len(poses) != self._count:
             self._rebuild(len(poses))
         still = torch.zeros(len(poses), 1, 7)

@@ -225,6 +225,38 @@ def test_a_robot_on_a_terrain_stays_in_the_picture_however_high_it_stands() -> N
     envs.close()
 
 
+def test_a_grid_on_a_terrain_shows_robots_large_enough_to_be_known() -> None:
+    pytest.importorskip("ovphysx")
+    envs: Any = gym.make_vec(
+        "IsaacAnymalRough-v0", 3, device="cpu", levels=1, tiles=5, first_levels=1
+    )
+    envs.reset(seed=0)
+    picture = envs.unwrapped.render_grid(3, size=(320, 240))
+    # Two by two tiles, of which the last is empty.
+    tiles = [picture[y : y + 120, x : x + 160] for y in (0, 120) for x in (0, 160)]
+    assert all(pole(tile).sum() > 300 for tile in tiles[:3])
+    assert (tiles[3] == 255).all()
+    envs.close()
+
+
+def test_a_grid_is_seen_from_the_side_that_frames_are_seen_from(envs: Any) -> None:
+    lens = Lens(width=4, height=3, fov=0.7)
+    for x, y in ((7.0, -1.5), (-7.0, -1.5), (7.0, 1.5)):
+        maker = FrameMaker(envs.engine, Viewpoint(eye=(x, y, 3.0), target=(0.0, 0.0, 2.0)))
+        centers = maker.layout(N)
+        eye = maker.overview(centers, lens)[:3] - centers.mean(0)
+        assert (eye[:2].sign() == torch.tensor([x, y]).sign()).all()
+
+
+def test_those_who_walk_can_be_given_room(envs: Any) -> None:
+    view = {"eye": (7.0, -1.5, 3.0), "target": (0.0, 0.0, 2.0), "cell": (1.0, 1.0)}
+    stays, walks = (
+        FrameMaker(envs.engine, Viewpoint(**view, follow=follow)).layout(2, room=3.0)
+        for follow in (None, "Robot")
+    )
+    assert stays[1].tolist() == [0.0, 1.0, 0.0] and walks[1].tolist() == [0.0, 4.0, 0.0]
+
+
 # ---------------------------------------------------------------------- cameras
 
 

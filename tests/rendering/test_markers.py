@@ -72,6 +72,20 @@ def test_a_marker_is_seen_where_the_task_says(both: Any) -> None:
     marked.task.goal[1, 1] -= 0.15
 
 
+def test_goals_in_their_cells_are_inside_the_grid(both: Any) -> None:
+    marked, _ = both
+    goal, at = marked.task.goal, marked.task.goal.clone()
+    seen = []
+    # To the side of everything else, within the cell of 1.3 m; far beyond it is not looked at.
+    for y in (-0.5, 0.5, 50.0):
+        goal[:, 1] = y
+        rows, columns = np.nonzero(red(marked.render_grid(N, size=(320, 240))))
+        seen.append(len(rows))
+        assert not len(rows) or (columns.min() > 0 and columns.max() < 319)
+    assert min(seen[:2]) > 40 * N and seen[2] == 0
+    goal.copy_(at)
+
+
 def test_cameras_do_not_see_markers(both: Any) -> None:
     view = {"position": (0.65, 0.0, 0.8), "target": (0.6, 0.0, 0.0), "width": 48, "height": 48}
     outputs = ("rgb", "segmentation")

@@ -46,6 +46,12 @@ class StillLife(Task):
         egg.CreateRadiusAttr(1.0)
         egg.AddTranslateOp().Set(Gf.Vec3d(12.0, 0.0, 1.0))
         egg.AddScaleOp().Set(Gf.Vec3f(0.3, 0.5, 0.4))
+        # A ball and its double, turned, so that their surfaces coincide but for rounding.
+        turned = (0.5, 0.1, 0.3, 0.8062258)
+        scene.add_static("Twin", sphere(0.3, color=RED), position=(6.0, 8.0, 1.0))
+        scene.add_static(
+            "Double", sphere(0.3, color=GREEN), position=(6.0, 8.0, 1.0), orientation=turned
+        )
         hidden = UsdGeom.Sphere.Define(scene.stage, f"{ENV_0}/Hidden")
         hidden.AddTranslateOp().Set(Gf.Vec3d(0.0, -1.5, 1.0))
         hidden.MakeInvisible()

@@ -73,6 +73,12 @@ def test_the_depth_of_a_ball_is_that_of_a_sphere(envs: Any) -> None:
     torch.testing.assert_close(seen.normals[0][on_ball], world, rtol=0, atol=2e-3)
 
 
+def test_where_surfaces_coincide_one_of_them_is_seen(envs: Any) -> None:
+    seen = camera(envs, position=(5.0, 6.0, 1.7), target=(6.0, 8.0, 1.0), fov=0.3)
+    found = seen.segmentation[0].unique().tolist()
+    assert sum(seen.labels[k] in ("Twin", "Double") for k in found) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "place", "eye", "depth"),
     [

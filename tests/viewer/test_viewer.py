@@ -7,6 +7,7 @@ import urllib.request
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.cli import main
@@ -95,6 +96,35 @@ def test_plays_in_real_time_serves_a_page_and_stops(env):
     with pytest.raises(OSError):
         urllib.request.urlopen(viewer.url, timeout=2)
     env.step(env.action_space.sample())
+
+
+def test_robots_stand_close_enough_to_be_seen_however_much_room_they_have():
+    env = gym.make_vec("IsaacAnt-v0", num_envs=4, device="cpu")
+    with Viewer(env, port=18130) as viewer:
+        places = viewer._places
+        apart = torch.cdist(places, places) + 100.0 * torch.eye(4)
+        assert apart.min() > 2.0 and apart.amin(1).max() < 6.0
+        camera = viewer._server.initial_camera
+        assert np.linalg.norm(np.array(camera.position) - places.mean(0).numpy()) < 30.0
+    env.close()
+
+
+def test_on_a_terrain_robots_stand_on_their_own_part_of_it():
+    arguments = {"levels": 1, "tiles": 5, "first_levels": 1}
+    env = gym.make_vec("IsaacAnymalRough-v0", num_envs=3, device="cpu", **arguments)
+    with Viewer(env, port=18140) as viewer:
+        origins, world = env.unwrapped.engine.env_origins, viewer._world
+        shown = []
+        world.show = lambda poses, places, ground: shown.append((poses, places, ground))
+        for k, envs in ((None, [0, 1, 2]), (2, [2])):
+            viewer.panel.shown = k
+            viewer._draw()
+            poses, places, ground = shown[-1]
+            torch.testing.assert_close(places - ground, origins[envs])
+            # The first, or the one that is shown, stands where the camera looks.
+            root = poses[0, viewer.session.renderer.row("Robot"), :3] + places[0]
+            assert root[:2].norm() < 1.0 and 0.2 < root[2] < 1.2
+    env.close()
 
 
 def test_looking_back_pauses_and_playing_goes_on_from_there(env):
