@@ -52,6 +52,11 @@ def _bone(radius: float, start: Vec3, end: Vec3, color: Vec3 = _SUIT) -> Shape:
     return capsule_between(radius, start, end, color=color, material=_MATERIAL)
 
 
+def _flesh(radius: float, start: Vec3, end: Vec3, color: Vec3 = _SUIT) -> Shape:
+    """Fills a gap between bones, for the eye alone."""
+    return capsule_between(radius, start, end, color=color, collides=False)
+
+
 def humanoid() -> Robot:
     """A floating robot, upright at its default positions; joints as in `GEARS` by their sides."""
     trunk = (
@@ -59,14 +64,18 @@ def humanoid() -> Robot:
         _bone(0.06, (-0.01, -0.06, -0.12), (-0.01, 0.06, -0.12)),
         sphere(0.09, position=(0.0, 0.0, 0.19), color=_SKIN, material=_MATERIAL),
     )
-    links = [Link(name="torso", inertial=shapes_inertial(trunk, density=_DENSITY), shapes=trunk)]
+    neck = _flesh(0.045, (0.0, 0.0, 0.05), (0.0, 0.0, 0.13), _SKIN)
+    spine = _flesh(0.055, (-0.01, 0.0, 0.0), (-0.01, 0.0, -0.195))
+    inertial = shapes_inertial(trunk, density=_DENSITY)
+    links = [Link(name="torso", inertial=inertial, shapes=(*trunk, neck, spine))]
     joints: list[Joint] = []
 
     def grow(name: str, parent: str, position: Vec3, hinges: list[_Hinge], *bones: Shape) -> None:
         """Hangs a link on its parent by hinges that share one point, the link's own origin."""
         for last, hinge in zip((False,) * (len(hinges) - 1) + (True,), hinges, strict=True):
             child = name if last else f"{hinge.name}_link"
-            inertial = shapes_inertial(bones, density=_DENSITY) if last else _BETWEEN
+            solid = [bone for bone in bones if bone.collides]
+            inertial = shapes_inertial(solid, density=_DENSITY) if last else _BETWEEN
             links.append(Link(name=child, inertial=inertial, shapes=bones if last else ()))
             x, y, z = hinge.axis
             norm = math.hypot(x, y, z)
@@ -97,6 +106,7 @@ def humanoid() -> Robot:
             _Hinge("abdomen_y", (0.0, 1.0, 0.0), (-75.0, 30.0), 20.0, 5.0, 0.01),
         ],
         _bone(0.06, (0.0, -0.06, -0.065), (0.0, 0.06, -0.065)),
+        _flesh(0.055, (0.0, 0.0, 0.0), (0.0, 0.0, -0.13)),
     )
     grow(
         "pelvis",
@@ -135,6 +145,7 @@ def humanoid() -> Robot:
             ],
             _bone(0.027, (-0.07, -0.02 * s, -0.08), (0.14, -0.04 * s, -0.08), _SKIN),
             _bone(0.027, (-0.07, 0.0, -0.08), (0.14, 0.02 * s, -0.08), _SKIN),
+            _flesh(0.03, (0.0, 0.0, 0.0), (0.0, -0.01 * s, -0.07), _SKIN),
         )
         grow(
             f"{side}_upper_arm",
