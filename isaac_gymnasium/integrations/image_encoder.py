@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import gymnasium as gym
@@ -38,18 +39,34 @@ class ImageEncoder(nn.Module):
 
     Attributes:
         num_features: F.
+        shapes: Of what it finds in an observation: (H, W, C) of images, (size,) of the rest.
     """
 
     def __init__(self, space: gym.Space[Any]) -> None:
         super().__init__()
         parts: list[gym.Space[Any]] = leaves(map_space(lambda leaf: leaf, space))
         self._sizes = [flat_space(part).shape[0] for part in parts]
+        self.shapes: list[tuple[int, ...]] = [
+            part.shape if is_image(part) else (size,)  # type: ignore[misc]
+            for part, size in zip(parts, self._sizes, strict=True)
+        ]
         self.parts = nn.ModuleList(
             _convolutions(cast(gym.spaces.Box, part)) if is_image(part) else nn.Identity()
             for part in parts
         )
         with torch.no_grad():
             self.num_features: int = self(torch.zeros(1, sum(self._sizes))).shape[1]
+
+    @classmethod
+    def of_shapes(cls, shapes: Iterable[Sequence[int]]) -> ImageEncoder:
+        """An encoder of the same `shapes` as another."""
+        parts = [
+            gym.spaces.Box(0, 255, tuple(shape), np.uint8)
+            if len(shape) == 3
+            else gym.spaces.Box(-np.inf, np.inf, tuple(shape), np.float32)
+            for shape in shapes
+        ]
+        return cls(gym.spaces.Tuple(parts))
 
     def forward(self, observations: Tensor) -> Tensor:
         """(N, F) features of (N, O) observations."""

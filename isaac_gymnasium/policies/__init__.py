@@ -15,9 +15,10 @@ from __future__ import annotations
 import importlib.resources
 import io
 import json
+import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import nn
 
+from isaac_gymnasium.integrations.image_encoder import ImageEncoder
 from isaac_gymnasium.integrations.trainer import Policy
 
 __all__ = ["SIZE_LIMIT", "load_policy", "pack_policy", "read_about", "shipped_policies"]
@@ -37,6 +39,7 @@ SIZE_LIMIT = 300_000
 SUFFIX = ".npz"
 _FORMAT = 1
 _LAYERS: dict[str, type[nn.Module]] = {
+    "images": ImageEncoder,
     "linear": nn.Linear,
     "elu": nn.ELU,
     "relu": nn.ReLU,
@@ -93,7 +96,8 @@ def pack_policy(policy: Policy, path: Path, about: Mapping[str, Any]) -> None:
     comes out.
 
     Args:
-        policy: of `Linear` layers in a row with activations between them.
+        policy: of `Linear` layers in a row with activations between them; where observations hold
+            images, an `ImageEncoder` comes first.
         path: the file, which ends in `.npz`.
         about: what to say of it; plain values, as JSON has them.
 
@@ -102,19 +106,22 @@ def pack_policy(policy: Policy, path: Path, about: Mapping[str, Any]) -> None:
     """
     if path.suffix != SUFFIX:
         raise ValueError(f"a packed policy must end in {SUFFIX}, got {path}")
-    layers = [part for part in policy.network.modules() if not list(part.children())]
     names = {kind: name for name, kind in _LAYERS.items()}
-    layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
+    layers = [part for part in _leaves(policy.network) if not isinstance(part, nn.Identity)]
     unknown = sorted({type(layer).__name__ for layer in layers if type(layer) not in names})
     if unknown:
         raise ValueError(
             f"a packed policy has the layers {', '.join(_LAYERS)}, got {', '.join(unknown)}"
         )
     widths = [layer.in_features for layer in layers if isinstance(layer, nn.Linear)]
+    images = [layer.shapes for layer in layers if isinstance(layer, ImageEncoder)]
+    if images:
+        widths[0] = sum(math.prod(shape) for shape in images[0])
     stored = {
         **about,
         "format": _FORMAT,
         "observations": widths[0],
+        "images": images[0] if images else None,
         "actions": policy.low.numel(),
         "layers": [names[type(layer)] for layer in layers],
         "clip": policy.clip if np.isfinite(policy.clip) else None,
@@ -136,26 +143,38 @@ def pack_policy(policy: Policy, path: Path, about: Mapping[str, Any]) -> None:
     os.replace(unfinished, path)
 
 
+def _leaves(module: nn.Module) -> list[nn.Module]:
+    """Parts without parts in order, an `ImageEncoder` as one."""
+    if isinstance(module, ImageEncoder) or not list(module.children()):
+        return [module]
+    return [leaf for child in module.children() for leaf in _leaves(child)]
+
+
+def _weighted(layers: Iterable[nn.Module]) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
+    """What has weights, and how a file names it."""
+    for index, layer in enumerate(layers):
+        for name, part in layer.named_modules(prefix=str(index)):
+            if isinstance(part, (nn.Linear, nn.Conv2d)):
+                yield name, part
+
+
 def _arrays(
     policy: Policy, layers: list[nn.Module], encoding: str | None
 ) -> dict[str, npt.NDArray[Any]]:
     arrays = {name: getattr(policy, name).cpu().numpy() for name in _BUFFERS}
-    for index, layer in enumerate(layers):
-        if not isinstance(layer, nn.Linear):
-            continue
+    for key, layer in _weighted(layers):
         weight = layer.weight.detach().cpu().numpy()
         if encoding == "int8":
-            scale = np.maximum(np.abs(weight).max(1, keepdims=True), 1e-30) / 127
-            arrays[f"{index}.scale"] = scale.astype(np.float32)
+            largest = np.abs(weight).max(tuple(range(1, weight.ndim)), keepdims=True)
+            scale = np.maximum(largest, 1e-30) / 127
+            arrays[f"{key}.scale"] = scale.astype(np.float32)
             weight = np.rint(weight / scale).astype(np.int8)
         elif encoding == "float16":
             weight = weight.astype(np.float16)
-        arrays[f"{index}.weight"] = weight
+        arrays[f"{key}.weight"] = weight
         bias = layer.bias
-        arrays[f"{index}.bias"] = (
-            np.zeros(layer.out_features, np.float32)
-            if bias is None
-            else bias.detach().cpu().numpy()
+        arrays[f"{key}.bias"] = (
+            np.zeros(len(weight), np.float32) if bias is None else bias.detach().cpu().numpy()
         )
     return arrays
 
@@ -183,15 +202,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 def _build(about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Policy:
     layers: list[nn.Module] = []
     for index, name in enumerate(about["layers"]):
-        if name != "linear":
+        if name == "linear":
+            rows, columns = arrays[f"{index}.weight"].shape
+            layers.append(nn.Linear(columns, rows))
+        elif name == "images":
+            layers.append(ImageEncoder.of_shapes(about["images"]))
+        else:
             layers.append(_LAYERS[name]())
-            continue
-        weight = arrays[f"{index}.weight"].astype(np.float32) * arrays.get(f"{index}.scale", 1.0)
-        layer = nn.Linear(weight.shape[1], weight.shape[0])
+    for key, layer in _weighted(layers):
+        weight = arrays[f"{key}.weight"].astype(np.float32) * arrays.get(f"{key}.scale", 1.0)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(arrays[f"{index}.bias"]))
-        layers.append(layer)
+            assert layer.bias is not None
+            layer.bias.copy_(torch.from_numpy(arrays[f"{key}.bias"]))
     clip = float("inf") if about["clip"] is None else about["clip"]
     return Policy(
         nn.Sequential(*layers),
@@ -207,6 +230,8 @@ def _compare(policy: Policy, built: Policy, width: int) -> None:
     """Refuse a network that is more than its layers in a row."""
     generator = torch.Generator().manual_seed(0)
     observations = torch.randn(64, width, generator=generator).to(policy.mean.device)
+    if any(isinstance(part, ImageEncoder) for part in policy.network.modules()):
+        observations *= 255  # what differs less makes no image
     observations = policy.mean + policy.std * observations
     with torch.no_grad():
         expected, got = policy(observations), built.to(observations.device)(observations)

@@ -17,6 +17,7 @@ import isaac_gymnasium
 from isaac_gymnasium import policies
 from isaac_gymnasium.cli import main
 from isaac_gymnasium.cli._episodes import evaluate
+from isaac_gymnasium.integrations.image_encoder import ImageEncoder
 from isaac_gymnasium.integrations.trainer import Policy
 from isaac_gymnasium.policies import load_policy, pack_policy, read_about, shipped_policies
 from isaac_gymnasium.task import make_task
@@ -53,6 +54,45 @@ def test_what_is_packed_acts_as_before(
     torch.testing.assert_close(got, expected, rtol=0.0, atol=0.02)
     assert expected.std() > 0.1
     assert [child.name for child in file.parent.iterdir()] == ["policy.npz"]
+
+
+IMAGE = Box(0, 255, (24, 32, 6), np.uint8)
+SEEN = gym.spaces.Dict(
+    {"a": IMAGE, "b": Box(-1.0, 1.0, (3,)), "c": Box(0, 255, (9, 9, 3), np.uint8)}
+)
+
+
+def seeing_policy(space: gym.Space, hidden: int) -> Policy:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(space)
+    layers = (nn.Linear(encoder.num_features, hidden), nn.ELU(), nn.Linear(hidden, 2))
+    network = nn.Sequential(nn.Sequential(encoder, *layers[:2]), layers[2])
+    with torch.no_grad():  # what float16 can hold
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half())
+    return Policy(network, SPACE)
+
+
+@pytest.mark.parametrize("space", [IMAGE, SEEN], ids=["image", "dict"])
+def test_a_policy_that_sees_acts_as_before(space: gym.Space, tmp_path: Path) -> None:
+    original, file = seeing_policy(space, 32), tmp_path / "policy.npz"
+    pack_policy(original, file, {"task": "Mine-v0"})
+    about = read_about(file)
+    width = gym.spaces.flatdim(space)
+    assert (about["observations"], about["encoding"]) == (width, "float16")
+    observations = torch.randint(0, 256, (64, width), dtype=torch.uint8)
+    for seen in (observations, observations.float()):
+        actions = original(seen)
+        assert torch.equal(load_policy(file)(seen), actions)
+        assert actions.std() > 0.01
+
+
+def test_a_large_policy_that_sees_is_packed_in_eight_bits(tmp_path: Path) -> None:
+    original, file = seeing_policy(IMAGE, 400), tmp_path / "policy.npz"
+    pack_policy(original, file, {"task": "Mine-v0"})
+    assert read_about(file)["encoding"] == "int8"
+    seen = torch.randint(0, 256, (64, gym.spaces.flatdim(IMAGE))).float()
+    torch.testing.assert_close(load_policy(file)(seen), original(seen), rtol=0.0, atol=0.02)
 
 
 def test_a_file_is_the_same_to_the_last_byte_whenever_it_is_written(tmp_path: Path) -> None:
