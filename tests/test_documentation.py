@@ -50,6 +50,27 @@ def test_a_page_says_all_there_is_to_know(id: str, pages: dict[str, str]) -> Non
     assert pages["index"].count(f"[{id}]({id}.md)") == 1
 
 
+def test_the_architecture_names_every_module_and_none_that_is_not_there() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    package = DOCS.parent / "isaac_gymnasium"
+    there = {path.stem for path in package.iterdir() if path.suffix == ".py"}
+    there |= {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    rooms = re.search(r"```text\n(.*?)```", text, re.S)
+    assert rooms is not None
+    names = [re.split(r" {3,}", line)[0].split() for line in rooms[1].splitlines()]
+    named = [name.rstrip("/") for line in names for name in line]
+    assert sorted(named) == sorted(name for name in there if not name.startswith("_"))
+    # A name without a folder stands beside the one before it.
+    for row in re.findall(r"^\| (`.*?) \|", text, re.M):
+        folder = package
+        for name in re.findall(r"`([\w/]+)`", row):
+            path = package / name
+            if not (path.exists() or path.with_suffix(".py").exists()):
+                path = folder / name
+            assert path.exists() or path.with_suffix(".py").exists(), name
+            folder = path.parent
+
+
 @pytest.mark.parametrize("id", _OURS)
 def test_every_environment_has_a_small_picture(id: str) -> None:
     data = (DOCS / "_static" / "envs" / f"{id}.png").read_bytes()
