@@ -93,10 +93,7 @@ class Scene:
         self._bind_material(plane.GetPrim(), material)
 
     def add_terrain(self, mesh: TriangleMesh, *, material: Material | None = None) -> None:
-        """Adds ground that is a triangle mesh, shared by all environments, in the world frame.
-
-        Engine newton takes it for a field of heights, one for every place.
-        """
+        """Adds ground that is a triangle mesh, shared by all environments, in the world frame."""
         path = "/World/terrain"
         self._refuse_taken(path)
         prim = UsdGeom.Mesh.Define(self.stage, path)

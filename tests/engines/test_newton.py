@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,7 +35,7 @@ from isaac_gymnasium.scene import (
     sphere,
 )
 from isaac_gymnasium.scene.builder import Scene
-from isaac_gymnasium.scene.mesh import box_mesh, join
+from isaac_gymnasium.scene.mesh import TriangleMesh, box_mesh, join
 
 N, DT = 3, 1.0 / 120.0
 CPU = torch.device("cpu")
@@ -442,6 +444,73 @@ def test_balls_lie_on_ground_that_is_a_mesh() -> None:
     assert height[4] < -1.0
     # Nothing holds a ball that has been touched, but nothing pushes it either.
     torch.testing.assert_close(ball.pose[:4, :2], pose[:4, :2], atol=0.03, rtol=0)
+    engine.close()
+
+
+def riser(height: float, deterministic: bool = False) -> tuple[NewtonEngine, Any]:
+    """Level ground with a step up at x = 0, and a ball of 0.05 m in each of five worlds."""
+    scene = Scene(env_spacing=1.0)
+    ground = box_mesh((-4.0, -4.0, -2.0), (4.0, 4.0, 0.0))
+    step = box_mesh((0.0, -4.0, -2.0), (4.0, 4.0, height))
+    scene.add_terrain(join([ground, step]))
+    scene.add_rigid_body("Ball", sphere(0.05), mass=0.1, position=(0.0, 0.0, 1.0))
+    engine = NewtonEngine(scene, 5, DT, CPU, deterministic=deterministic)
+    return engine, engine.rigid_body("Ball")
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_riser_pushes_back_by_as_much_as_is_in_it_and_never_up(deterministic: bool) -> None:
+    engine, ball = riser(0.2, deterministic)
+    pose = ball.pose.clone()
+    depth = torch.tensor((-0.03, -0.001, 0.001, 0.003, 0.005))
+    pose[:, 0] = depth - 0.05
+    pose[:, 2] = 0.05
+    ball.write_state(pose, torch.zeros(5, 6))
+    speed = torch.zeros(5)
+    for _ in range(30):
+        engine.step()
+        speed = torch.maximum(speed, ball.vel[:, :3].norm(dim=-1))
+        assert float((ball.pose[:, 2] - 0.05).abs().max()) < 2e-3
+    assert float(speed.max()) < 0.5
+    # Out of the wall, and untouched where it was not in it.
+    assert float(ball.pose[:, 0].max()) < -0.049
+    torch.testing.assert_close(ball.pose[:2, :2], pose[:2, :2], atol=1e-3, rtol=0)
+    engine.close()
+
+
+def test_a_box_stays_on_a_slope_that_is_a_mesh_and_slides_where_it_is_smooth() -> None:
+    slope = 0.3
+    rise = 4.0 * slope
+    corners = [(-4.0, y, -rise) for y in (-2.0, 2.0)] + [(4.0, y, rise) for y in (2.0, -2.0)]
+    mesh = TriangleMesh(np.array(corners, np.float32), np.array([(0, 2, 1), (0, 3, 2)], np.int32))
+    for friction, way in ((1.0, 0.0), (0.1, None)):
+        material = Material(static_friction=friction, dynamic_friction=friction)
+        scene = Scene(env_spacing=1.0)
+        scene.add_terrain(mesh, material=material)
+        shape = box((0.2, 0.2, 0.1), material=material)
+        scene.add_rigid_body("Box", shape, mass=1.0, position=(0.0, 0.0, 1.0))
+        engine = NewtonEngine(scene, 1, DT, CPU)
+        body = engine.rigid_body("Box")
+        angle = math.atan(slope)
+        pose = body.pose.clone()
+        pose[:, 0], pose[:, 2] = -0.05 * math.sin(angle), 0.05 * math.cos(angle)
+        pose[:, 3:] = torch.tensor((0.0, -math.sin(angle / 2), 0.0, math.cos(angle / 2)))
+        body.write_state(pose, torch.zeros(1, 6))
+        engine.step(120)
+        moved = float((body.pose[:, :3] - pose[:, :3]).norm())
+        if way is None:
+            way = 0.5 * 9.81 * (math.sin(angle) - friction * math.cos(angle))
+        assert moved == pytest.approx(way, rel=0.03, abs=2e-3)
+        engine.close()
+
+
+def test_contacts_with_the_ground_s_triangles_that_do_not_fit_are_warned_of() -> None:
+    scene = Scene(env_spacing=1.0, settings=PhysicsSettings(contacts_per_env=2))
+    scene.add_terrain(box_mesh((-4.0, -4.0, -2.0), (4.0, 4.0, 0.0)))
+    scene.add_rigid_body("Box", box((0.2, 0.2, 0.2)), mass=1.0, position=(0.0, 0.0, 0.0995))
+    engine = NewtonEngine(scene, 2, DT, CPU)
+    with pytest.warns(RuntimeWarning, match="raise PhysicsSettings.contacts_per_env"):
+        engine.step()
     engine.close()
 
 

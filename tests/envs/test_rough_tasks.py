@@ -84,6 +84,24 @@ def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make_id: Make,
     torch.testing.assert_close(task.robot.root_pose[:, 2], heights + task.start_height)
 
 
+@pytest.mark.parametrize("id", IDS)
+def test_random_actions_throw_nobody_about(make_id: Make, id: str, engine_name: str) -> None:
+    env = make_id(id, 16, engine=engine_name, first_levels=3, autoreset_mode="Disabled")
+    task = env.task
+    actions = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        obs, _, terminated, _, _ = env.step(2.0 * torch.rand(16, 12, generator=actions) - 1.0)
+        assert torch.isfinite(obs).all()
+        # Joints reach what their limits let them and bounce, the base falls from where it stood.
+        assert float(task.robot.dof_vel.abs().max()) < 60.0
+        assert float(task.robot.root_vel[:, :3].norm(dim=-1).max()) < 3.0
+        above = task.robot.root_pose[:, 2] - task.start[:, 2]
+        assert float(above.min()) > -0.2
+        assert float(above.max()) < task.start_height + 0.1
+        if terminated.any():
+            env.reset(options={"reset_mask": terminated})
+
+
 def test_the_turn_asked_for_leads_to_a_heading(make_id: Make) -> None:
     env = make_id("IsaacGo2Rough-v0", 32, standing_share=0.0)
     task = env.task

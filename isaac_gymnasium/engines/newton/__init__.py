@@ -7,8 +7,8 @@ What follows from the state is brought up to date for the written worlds alone.
 
 What MuJoCo's solver does not know: speed limits of joints without a drive, damping of free bodies,
 a static friction apart from the dynamic one. Frictions that are combined by an average or a product
-get the nearest of the two (`friction`), and ground that is a mesh becomes a field of heights
-(`ground`).
+get the nearest of the two (`friction`). Nor does it know ground that is a mesh: there Newton finds
+the contacts (`collisions`).
 """
 
 from isaac_gymnasium.engines.newton.engine import NewtonEngine

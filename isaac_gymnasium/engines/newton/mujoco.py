@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from isaac_gymnasium.engines.newton.collisions import Collisions
 from isaac_gymnasium.engines.newton.contacts import MuJoCoContacts
 from isaac_gymnasium.engines.newton.drives import EffortLimits
 
@@ -21,8 +23,7 @@ class MuJoCo:
 
     Attributes:
         solver: Newton's own object.
-        overflow: (N,) int32 bits of what overflowed in the last physics step.
-        lost: Those of the bits that mean that something was dropped.
+        lost: Those of the bits of `overflow` that mean that something was dropped.
     """
 
     def __init__(self, engine: NewtonEngine) -> None:
@@ -45,7 +46,12 @@ class MuJoCo:
             nconmax=max(contacts, 1),
             # Three rows a contact, and a limit and friction for every degree of freedom.
             njmax=3 * contacts + 2 * world.builder.joint_dof_count,
+            use_mujoco_contacts=not world.ground_is_mesh,
         )
+        self._collisions = Collisions(engine, max(contacts, 1)) if world.ground_is_mesh else None
+        if self._collisions is not None:
+            # Friction as stiff as the contact, as where MuJoCo finds it, and not by Newton's gain.
+            engine.model.shape_material_kf.fill_(math.inf)
         EffortLimits(engine, self.solver, implicit_stiffness=discrete)
         self._options = self.solver.mjw_model.opt
         # On a GPU always as many iterations as may be: to ask whether to go on costs more.
@@ -55,13 +61,25 @@ class MuJoCo:
         self._options.warn_overflow = 0
         bits = importlib.import_module("mujoco_warp").OverflowType
         self.lost = int(bits.NEFC | bits.NJMAX_NNZ | bits.BROADPHASE | bits.NARROWPHASE)
-        self.overflow: Tensor = engine._wp.to_torch(self.solver.mjw_data.overflow)
+        self._dropped = int(bits.NARROWPHASE)
+        self._overflow: Tensor = engine._wp.to_torch(self.solver.mjw_data.overflow)
+
+    @property
+    def overflow(self) -> Tensor:
+        """(N,) int32 bits of what overflowed in the last physics step."""
+        if self._collisions is None:
+            return self._overflow
+        return self._overflow | self._collisions.lost * self._dropped
 
     def step(self) -> None:
         """One physics step."""
         engine = self._engine
         # The solver takes its input's place: one state is enough, and its tensors never move.
-        self.solver.step(engine.state, engine.state, engine.control, None, engine.dt)
+        found = None
+        if self._collisions is not None:
+            self._collisions.find()
+            found = self._collisions.found
+        self.solver.step(engine.state, engine.state, engine.control, found, engine.dt)
 
     def changed(self) -> None:
         """The solver has been told of changed properties."""

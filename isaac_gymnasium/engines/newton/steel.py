@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.engines.base import EngineError
+from isaac_gymnasium.engines.newton.collisions import Collisions
 from isaac_gymnasium.engines.newton.contacts import SteelContacts
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Steel:
         newton, wp, world, model = engine._newton, engine._wp, engine.world, engine.model
         on_cuda = engine.device.type == "cuda"
         contacts = max(min(engine.scene.settings.contacts_per_env, world.most_contacts), 1)
-        model.rigid_contact_max = contacts * engine.num_envs
+        # Before the solver: it takes its own buffers' size from the model.
+        self._collisions = Collisions(engine, contacts, deterministic=True)
+        self.found = self._collisions.found
         friction = max([0.0, *world.builder.joint_friction]) > 0.0
         if friction and not on_cuda:
             raise EngineError(
@@ -58,14 +61,6 @@ class Steel:
             warn_constraint_overflow=False,
             deterministic=wp.DeterministicMode.RUN_TO_RUN,
         )
-        self._pipeline = newton.CollisionPipeline(
-            model,
-            broad_phase="explicit",
-            rigid_contact_max=model.rigid_contact_max,
-            deterministic=True,
-            verify_buffers=False,
-        )
-        self.found = self._pipeline.contacts()
         kinds = {self.solver.ObservableKind.CONTACT_F}
         self.observed = self.solver.observables(kinds, contacts=self.found)
         self._overflow_flags: Tensor = wp.to_torch(self.solver.constraint_overflow)
@@ -76,12 +71,12 @@ class Steel:
     @property
     def overflow(self) -> Tensor:
         """(N,) int32 flags."""
-        return self._overflow_flags[: self._engine.num_envs].to(torch.int32)
+        return self._overflow_flags[: self._engine.num_envs].to(torch.int32) | self._collisions.lost
 
     def step(self) -> None:
         """One physics step."""
         engine = self._engine
-        self._pipeline.collide(engine.state, self.found, dt=engine.dt)
+        self._collisions.find()
         self.solver.step(
             engine.state,
             engine.state,

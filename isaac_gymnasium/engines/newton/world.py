@@ -16,7 +16,6 @@ import torch
 
 from isaac_gymnasium.engines.base import EngineError
 from isaac_gymnasium.engines.newton.friction import Surface, priorities
-from isaac_gymnasium.engines.newton.ground import turn_into_heights
 from isaac_gymnasium.engines.newton.materials import IMPEDANCE, STOP, contact_gains
 
 if TYPE_CHECKING:
@@ -71,6 +70,7 @@ class World:
         model: The model of all worlds.
         bounces: Whether any material has a restitution.
         driven: Whether any joint has a drive.
+        ground_is_mesh: Whether the ground is a mesh.
         shape_labels: Prim paths of the shapes of all worlds.
     """
 
@@ -83,11 +83,11 @@ class World:
         self.stage = scene.stage
         self.builder = self._read(ENV_0, dt)
         shared = []
+        self.ground_is_mesh = False
         for prim in self.stage.GetPrimAtPath("/World").GetChildren():
             if prim.IsA(UsdGeom.Gprim):
                 shared.append(self._read(str(prim.GetPath()), dt))
-                if prim.IsA(UsdGeom.Mesh):
-                    turn_into_heights(shared[-1], device)
+                self.ground_is_mesh |= bool(prim.IsA(UsdGeom.Mesh))
         self._combine_frictions([self.builder, *shared])
         everything = newton.ModelBuilder()
         newton.solvers.SolverMuJoCo.register_custom_attributes(everything)
