@@ -69,15 +69,16 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
                 f"state {key!r} must have shape ({env.num_envs}, *{tuple(shape)}) or one row, "
                 f"got {rows}"
             )
-        # A task may have a use for infinity, the physics has none.
-        if not key.startswith("task") and not bool(state[key].isfinite().all()):
-            raise ValueError(f"state {key!r} must be finite, got NaN or infinity")
-    if exact:
-        _forget_contacts(env.engine)
     device = env.device
     rows_of = {
         key: tensor.to(device).expand(env.num_envs, *here[key]) for key, tensor in state.items()
     }
+    for key, tensor in rows_of.items():
+        # A task may have a use for infinity, the physics has none.
+        if not key.startswith("task") and not bool(tensor[mask].isfinite().all()):
+            raise ValueError(f"state {key!r} must be finite, got NaN or infinity")
+    if exact:
+        _forget_contacts(env.engine)
     for key, tensor in _buffers(env):
         tensor.copy_(torch.where(_column(mask, tensor), rows_of[key].to(tensor.dtype), tensor))
     shift = env.engine.env_origins - rows_of[_ORIGIN]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from isaac_gymnasium.engines import EngineError, load_engine
+from isaac_gymnasium.locks import turns
 from isaac_gymnasium.memory import room_for
 from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
     from isaac_gymnasium.viewer import Viewer
 
-_starting = threading.RLock()
+_starting = turns()
 """Held while an environment is made: USD and the engines were seen to hang when two threads start
 them at once."""
 

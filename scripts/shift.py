@@ -4,8 +4,8 @@
 
 Masses and friction of every robot and free body of the scene are multiplied by the same factor in
 all environments, and nothing else is randomised, whatever the run was trained with. One row a run,
-one column a world; every cell is the share of successes, or the mean return where the task does not
-say what success is, over the same first states.
+one column a world; every cell is the share of successes in percent, or the mean return where the
+task does not say what success is, over the same first states, with its standard error.
 """
 
 from __future__ import annotations
@@ -38,26 +38,24 @@ def main() -> None:
     for name in args.runs:
         run = find_policy(name)
         names = bodies(run, args)
-        cells = [measure(run, shifted(names, *world), args) for world in worlds]
-        loss = cells[0] - min(cells)
-        print(
-            f"| {run.path.name} | " + " | ".join(f"{c:.1f}" for c in cells) + f" | {loss:.1f} |",
-            flush=True,
-        )
-
-
-def measure(run: PolicySource, randomization: dict[str, Any], args: Any) -> float:
-    """Percent of successes, or the mean return."""
-    with trained_policy(
-        run,
-        num_envs=args.episodes,
-        device=args.device,
-        engine=args.engine,
-        keywords={"randomization": randomization},
-    ) as trained:
-        found = evaluate(trained.env, trained.policy, seed=args.seed)
-    values = found.returns if found.successes is None else 100.0 * found.successes.float()
-    return float(values.mean())
+        print(f"| {run.path.name} |", end="", flush=True)
+        means = []
+        with trained_policy(
+            run,
+            num_envs=args.episodes,
+            device=args.device,
+            engine=args.engine,
+            keywords={"randomization": shifted(names, *worlds[0])},
+        ) as trained:
+            for world in worlds:
+                for term, values in shifted(names, *world).items():
+                    trained.env.unwrapped.randomization.set_range(term, *values["range"])
+                found = evaluate(trained.env, trained.policy, seed=args.seed)
+                good = found.returns if found.successes is None else 100 * found.successes.float()
+                means.append(float(good.mean()))
+                error = float(good.std()) / len(good) ** 0.5
+                print(f" {means[-1]:.1f} ± {error:.1f} |", end="", flush=True)
+        print(f" {means[0] - min(means):.1f} |", flush=True)
 
 
 def bodies(run: PolicySource, args: Any) -> list[str]:

@@ -4,12 +4,13 @@
 
 Turn about, every task is made in a random autoreset mode, with and without randomisation; it is
 stepped with random actions, reset at random, saved, restored, forked, and now and then made to hold
-NaN. Fails if a number that is not finite comes out, if an episode goes on beyond its limit, if
-anything raises, or if resident memory grows in the second half by more than `--growth` MB for each
-environment made, tasks on generated terrain aside: of their meshes ovphysx itself loses about 40 MB
-whenever one is made and closed, without any environment, which `--terrain-growth` allows for. Where
-nothing else runs on the machine, `--drift 0.05` also fails if the last tenth is that much slower
-than the first, each task's rates in units of their median.
+NaN. Fails if a number that is not finite comes out, if NaN in an episode is not marked, if an
+episode goes on beyond its limit, if anything raises, or if resident memory grows in the second half
+by more than `--growth` MB for each environment made, tasks on generated terrain aside: of their
+meshes ovphysx itself loses about 40 MB whenever one is made and closed, without any environment,
+which `--terrain-growth` allows for. Where nothing else runs on the machine, `--drift 0.05` also
+fails if the last tenth is that much slower than the first, each task's rates in units of their
+median.
 """
 
 from __future__ import annotations
@@ -92,21 +93,27 @@ def use(id: str, rng: random.Random, args: Any, folder: str, counts: Any) -> flo
     try:
         for _ in range(args.steps):
             actions = 2 * torch.rand(env.action_space.shape, generator=generator) - 1
+            poisoned = torch.zeros_like(env._ended)
+            # One that has exploded and waits for its reset has no state to take.
+            healthy = not bool(env._guard._exploded.any())
             event = rng.random()
             if event < 0.01:
                 env.reset(options={"reset_mask": random_mask(env, generator)})
                 counts["partial resets"] += 1
-            elif event < 0.015:
+            elif event < 0.015 and healthy:
                 state = env.get_state()
                 counts["states taken"] += 1
             elif event < 0.02 and state is not None:
                 env.set_state(state, random_mask(env, generator))
                 counts["states restored"] += 1
-            elif event < 0.025:
+            elif event < 0.025 and healthy:
                 env.fork(rng.randrange(args.num_envs), random_mask(env, generator))
                 counts["forks"] += 1
             elif event < 0.03:
-                counts["poisoned"] += poison(env, rng.randrange(args.num_envs))
+                poisoned = poison(env, rng.randrange(args.num_envs))
+                counts["poisoned"] += int(poisoned.any())
+            # Whatever an episode that is over holds by now, its reset comes first.
+            poisoned &= ~env._ended
             if mode == "Disabled" and bool(env._ended.any()):  # restored or forked, perhaps
                 env.reset(options={"reset_mask": env._ended})
             started = time.perf_counter()
@@ -117,6 +124,9 @@ def use(id: str, rng: random.Random, args: Any, folder: str, counts: Any) -> flo
                     raise AssertionError(f"{id}, {mode}: {name} is not finite")
             assert bool(reward.isfinite().all())
             assert not bool((terminated & truncated).any())
+            unseen = poisoned & ~info["nan"]
+            assert not bool(unseen.any()), f"{id}, {mode}: NaN went unnoticed"
+            counts["poisoned in an episode"] += int(poisoned.any())
             stuck = env.episode_length > env.max_episode_steps
             assert not bool(stuck.any()), f"{id}, {mode}: episodes go on beyond their limit"
             counts["steps"] += args.num_envs
@@ -127,13 +137,17 @@ def use(id: str, rng: random.Random, args: Any, folder: str, counts: Any) -> flo
     return args.num_envs / statistics.median(times)
 
 
-def poison(env: Any, row: int) -> int:
-    """Writes joint velocities that are NaN, which is what an explosion looks like."""
+def poison(env: Any, row: int) -> torch.Tensor:
+    """Writes joint velocities that are NaN, which is what an explosion looks like.
+
+    Returns:
+        (N,) bool: the row, where the scene has a robot to poison.
+    """
     mask = torch.arange(env.num_envs, device=env.device) == row
     robots = [body for body in env.engine.bodies() if hasattr(body, "dof_names")]
     for robot in robots:
         robot._set("dof_vel", torch.full_like(robot.dof_vel, torch.nan), mask)
-    return len(robots[:1])
+    return mask & bool(robots)
 
 
 def random_mask(env: Any, generator: torch.Generator) -> torch.Tensor:

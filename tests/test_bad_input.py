@@ -261,14 +261,24 @@ def _step_in_a_child(env: Any, queue: Any) -> None:
 
 FORK = """
 import sys; sys.path.insert(0, {folder!r})
-import multiprocessing
+import multiprocessing, threading
 from test_bad_input import _step_in_a_child, make
+from isaac_gymnasium import vector_env
+from isaac_gymnasium.engines import _physx_runtime
 env = make(engine="physx")
 env.reset(seed=0)
+held, forked = threading.Event(), threading.Event()
+def make_another():
+    with vector_env._starting, _physx_runtime.lock:
+        held.set()
+        forked.wait()
+threading.Thread(target=make_another).start()
+held.wait()
 context = multiprocessing.get_context("fork")
 queue = context.Queue()
 child = context.Process(target=_step_in_a_child, args=(env, queue))
 child.start()
+forked.set()
 for line in queue.get(timeout=60):
     print(line)
 child.join(20)

@@ -79,6 +79,46 @@ def test_it_is_terminated_reset_and_the_others_do_not_notice(
     env.close(), twin.close()
 
 
+@pytest.mark.parametrize("mode", ["NextStep", "Disabled"])
+def test_what_an_episode_that_is_over_comes_to_hold_is_reset_and_not_marked(
+    mode: str, tmp_path: Path, engine_name: str
+) -> None:
+    env = make(tmp_path, autoreset_mode=mode, engine=engine_name, max_episode_steps=3)
+    env.reset(seed=0)
+    for _ in range(3):
+        result = step(env)
+    assert bool(result[3].all())
+    poison(env, [2])
+    if mode == "Disabled":
+        obs, _ = env.reset(options={"reset_mask": torch.arange(N) < 3})
+        assert bool(obs.isfinite().all())
+        env.reset(options={"reset_mask": torch.arange(N) >= 3})
+    for _ in range(2):
+        obs, reward, terminated, _, info = step(env)
+        assert not bool(info["nan"].any() | terminated.any())
+        assert all(bool(x.isfinite().all()) for x in [obs, reward, *leaves(info)])
+    assert not list(tmp_path.iterdir())
+    env.close()
+
+
+def test_a_state_taken_beside_an_explosion_restores_the_others(tmp_path: Path) -> None:
+    env = make(tmp_path, autoreset_mode="NextStep")
+    env.reset(seed=0)
+    poison(env, [1])
+    step(env)
+    state = env.get_state()
+    sound = torch.arange(N) != 1
+    for _ in range(3):
+        step(env)
+    obs = env.set_state(state, sound)
+    assert bool(obs.isfinite().all())
+    dof_pos = env.engine.articulation("Robot").dof_pos
+    assert torch.equal(dof_pos[sound], state["Robot/dof_pos"][sound])
+    with pytest.raises(ValueError, match="must be finite, got NaN or infinity"):
+        env.set_state(state)
+    env.close()
+
+
 @pytest.mark.parametrize("id", sorted(isaac_gymnasium.registration.registered_tasks()))
 def test_every_task_comes_back(id: str, tmp_path: Path) -> None:
     if not id.startswith("Isaac"):

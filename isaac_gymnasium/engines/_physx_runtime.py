@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import re
-import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ from typing import Any
 import torch
 
 from isaac_gymnasium.engines.base import EngineError
+from isaac_gymnasium.locks import turns
 
 logger = logging.getLogger("isaac_gymnasium.physx")
 
-lock = threading.RLock()
+lock = turns()
 """Held around every call of ovphysx: a second thread's meanwhile fails, or never returns."""
 
 _started_in: int | None = None

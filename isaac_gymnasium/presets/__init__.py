@@ -55,10 +55,14 @@ def add_preset(task_id: str, values: Mapping[str, Any] | str | Path) -> None:
 
     Raises:
         TypeError: it has a key that means nothing, or a value of another type.
+        ValueError: the file cannot be read, or is not YAML.
     """
     given: Any = values
     if isinstance(values, (str, Path)):
-        given = yaml.safe_load(Path(values).read_text())
+        try:
+            given = yaml.safe_load(Path(values).read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"{values} is not a preset in YAML: {error}") from error
     _check(task_id, given)
     _added[task_id] = given
 

@@ -397,6 +397,24 @@ class TestPresets:
         config = preset("X-v0", PpoConfig)
         assert (config.learning_rate, config.hidden_sizes) == (1e-4, (8,))
 
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("ppo: {learning_rate: 1e-4", "expected ',' or '}'"),
+            ("ppo: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+            ("\x00", "special characters are not allowed"),
+            (None, "No such file or directory"),
+        ],
+    )
+    def test_a_file_that_is_none(self, text, reason, tmp_path):
+        file = tmp_path / "mine.yaml"
+        if text is not None:
+            file.write_text(text)
+        message = rf"^{re.escape(str(file))} is not a preset in YAML: (?s:.*){reason}"
+        with pytest.raises(ValueError, match=message):
+            add_preset("Y-v0", file)
+        assert presets.find_preset("Y-v0") is None
+
     def test_on_a_cpu_fewer_environments_are_the_default(self):
         add_preset("Mine-v0", {"ppo": {"num_envs": 7}})
         assert preset("mine:Mine-v0", PpoConfig, cpu=True).num_envs == 7

@@ -6,6 +6,7 @@ import itertools
 import math
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,9 @@ from isaac_gymnasium.engines import EngineError, available_engines, load_engine
 from isaac_gymnasium.engines.newton import NewtonEngine
 from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
+from isaac_gymnasium.engines.newton.runtime import compile_kernels
 from isaac_gymnasium.engines.newton.world import UNLIMITED
+from isaac_gymnasium.random import RandomStreams, _kernel
 from isaac_gymnasium.robots.cartpole import cartpole
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene import (
@@ -537,3 +540,18 @@ def test_a_simulation_prints_nothing() -> None:
     # Warp's native code says this by itself, once, where there is no GPU.
     said = [x for x in done.stderr.splitlines() if "load the NVIDIA CUDA driver" not in x]
     assert (done.returncode, done.stdout, said) == (0, "", [])
+
+
+def test_other_threads_launch_their_kernels_while_those_of_a_step_are_listed() -> None:
+    streams = RandomStreams(N, CPU)
+    encrypt = _kernel(CPU)
+    assert encrypt is not None
+    found = []
+
+    def launch_in_another_thread() -> None:
+        thread = threading.Thread(target=lambda: found.append(encrypt(streams, 0, 2)))
+        thread.start()
+        thread.join()
+
+    compile_kernels(launch_in_another_thread)
+    assert torch.equal(found[0].flatten(1), streams.bits(8))

@@ -22,10 +22,11 @@ from typing import Any
 from tqdm import tqdm
 
 from isaac_gymnasium.engines.base import EngineError
+from isaac_gymnasium.locks import turns
 
 logger = logging.getLogger("isaac_gymnasium.newton")
 
-cpu_lock = threading.RLock()
+cpu_lock = turns()
 """Held while kernels run on the CPU: they share one arena, and Warp ends the process when those of
 two threads overfill it."""
 
@@ -138,17 +139,23 @@ def _compile(modules: dict[tuple[Any, int | None], Any], purpose: str) -> None:
 def _listing(warp: Any) -> Iterator[dict[tuple[Any, int | None], Any]]:
     """Devices by the modules that would be loaded and by their block dimensions.
 
-    A kernel whose module is not loaded is not launched.
+    A kernel whose module is not loaded is not launched. Other threads launch theirs meanwhile.
     """
     wanted: dict[tuple[Any, int | None], Any] = {}
+    thread = threading.get_ident()
+    load, block_size = warp.Module.load, warp.get_suggested_block_size
 
-    def note(module: Any, device: Any, block_dim: int | None = None, *_: Any) -> None:
+    def note(module: Any, device: Any, block_dim: int | None = None, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            return load(module, device, block_dim, **kwargs)
         wanted[(module, block_dim)] = device
+        return None
 
-    originals = (warp.Module.load, warp.get_suggested_block_size)
-    warp.Module.load = note
-    warp.get_suggested_block_size = lambda *_: (256, 1)
+    def guess(*args: Any) -> Any:
+        return (256, 1) if threading.get_ident() == thread else block_size(*args)
+
+    warp.Module.load, warp.get_suggested_block_size = note, guess
     try:
         yield wanted
     finally:
-        warp.Module.load, warp.get_suggested_block_size = originals
+        warp.Module.load, warp.get_suggested_block_size = load, block_size
