@@ -47,8 +47,10 @@ _LAYERS: dict[str, type[nn.Module]] = {
     "hardtanh": nn.Hardtanh,
 }
 _BUFFERS = ("mean", "std", "low", "high")
-# A row of weights is stored as float16, or as int8 with a scale, where that is too large.
-_ENCODINGS = ("float16", "int8")
+# A row of weights is stored as float16 or, where that is too large, as int8 with a scale. Fewer
+# values of these take less room once they are compressed.
+_LARGEST = {"int8": 127, "int6": 31, "int4": 7}
+_ENCODINGS = ("float16", *_LARGEST)
 
 
 def shipped_policies() -> dict[str, Path]:
@@ -92,8 +94,8 @@ def read_about(path: Path) -> dict[str, Any]:
 def pack_policy(policy: Policy, path: Path, about: Mapping[str, Any]) -> None:
     """Write a policy to a small file, replacing it in one move.
 
-    Weights are rounded to float16, or to eight bits where that would be too large; evaluate what
-    comes out.
+    Weights are rounded to float16, or to eight, six or four bits where that would be too large;
+    evaluate what comes out.
 
     Args:
         policy: of `Linear` layers in a row with activations between them; where observations hold
@@ -164,9 +166,9 @@ def _arrays(
     arrays = {name: getattr(policy, name).cpu().numpy() for name in _BUFFERS}
     for key, layer in _weighted(layers):
         weight = layer.weight.detach().cpu().numpy()
-        if encoding == "int8":
+        if encoding is not None and encoding in _LARGEST:
             largest = np.abs(weight).max(tuple(range(1, weight.ndim)), keepdims=True)
-            scale = np.maximum(largest, 1e-30) / 127
+            scale = np.maximum(largest, 1e-30) / _LARGEST[encoding]
             arrays[f"{key}.scale"] = scale.astype(np.float32)
             weight = np.rint(weight / scale).astype(np.int8)
         elif encoding == "float16":

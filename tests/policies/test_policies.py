@@ -87,12 +87,18 @@ def test_a_policy_that_sees_acts_as_before(space: gym.Space, tmp_path: Path) -> 
         assert actions.std() > 0.01
 
 
-def test_a_large_policy_that_sees_is_packed_in_eight_bits(tmp_path: Path) -> None:
-    original, file = seeing_policy(IMAGE, 400), tmp_path / "policy.npz"
+@pytest.mark.parametrize(
+    ("hidden", "encoding", "error"), [(400, "int8", 0.02), (900, "int6", 0.1), (1200, "int4", 0.4)]
+)
+def test_a_large_policy_that_sees_takes_fewer_bits(
+    hidden: int, encoding: str, error: float, tmp_path: Path
+) -> None:
+    original, file = seeing_policy(IMAGE, hidden), tmp_path / "policy.npz"
     pack_policy(original, file, {"task": "Mine-v0"})
-    assert read_about(file)["encoding"] == "int8"
+    assert read_about(file)["encoding"] == encoding
+    assert file.stat().st_size <= policies.SIZE_LIMIT
     seen = torch.randint(0, 256, (64, gym.spaces.flatdim(IMAGE))).float()
-    torch.testing.assert_close(load_policy(file)(seen), original(seen), rtol=0.0, atol=0.02)
+    torch.testing.assert_close(load_policy(file)(seen), original(seen), rtol=0.0, atol=error)
 
 
 def test_a_file_is_the_same_to_the_last_byte_whenever_it_is_written(tmp_path: Path) -> None:
@@ -119,7 +125,7 @@ def with_nan() -> Policy:
 @pytest.mark.parametrize(
     ("make", "name", "message"),
     [
-        (lambda: policy(1000, 500), "a.npz", "bytes, of 300000 allowed"),
+        (lambda: policy(2000, 1000), "a.npz", "bytes, of 300000 allowed"),
         (with_nan, "a.npz", "not finite"),
         (lambda: Policy(nn.Sequential(nn.LSTM(2, 2)), SPACE), "a.npz", "got LSTM"),
         (lambda: Policy(Residual(), SPACE), "a.npz", "more than its layers in a row"),
