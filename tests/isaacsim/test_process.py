@@ -152,7 +152,7 @@ async def editor():
     await names["task"]
 asyncio.run(editor())
 from isaac_gymnasium.engines.isaacsim import IsaacSimEngine
-print("frames", WORLD.updates, "open", IsaacSimEngine._open_engine)
+print("frames", WORLD.updates, "open", IsaacSimEngine._open_engine, flush=True)
 app.close()
 """
     done = run(program)
