@@ -48,7 +48,7 @@ clean: ## Remove .venv, builds and caches; runs/ stays.
 $(INSTALLED): pyproject.toml constraints-dev.txt $(VENV)/bin/python
 	@echo "Installing the package and its tools into $(VENV); the first time this takes minutes"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints-dev.txt --editable '.[physx,skrl,sb3,rsl-rl,rl-games,torchrl,viewer,video,dev]'
+		--constraint constraints-dev.txt --editable '.[physx,newton,skrl,sb3,rsl-rl,rl-games,torchrl,viewer,video,dev]'
 	@touch $@
 
 # The second way serves Debian's Python without the package python3-venv: it has pip but no ensurepip.
