@@ -20,7 +20,7 @@ from typing import Annotated
 
 import tyro
 
-import isaac_gymnasium
+from isaac_gymnasium.policies import shipped_policies
 from isaac_gymnasium.registration import registered_tasks
 
 _PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
@@ -118,8 +118,7 @@ def _policy(id: str, runs: Path | None) -> str | None:
             known.append(config.parent)
     if known:
         return str(max(known, key=lambda run: (run / "checkpoint.pt").stat().st_mtime))
-    packed = Path(isaac_gymnasium.__path__[0]) / "policies" / f"{id}.npz"
-    return id if packed.is_file() else None
+    return id if id in shipped_policies() else None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import importlib.resources
 import io
 import json
 import math
-import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import nn
 
+from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.integrations.image_encoder import ImageEncoder
 from isaac_gymnasium.integrations.trainer import Policy
 
@@ -140,9 +140,8 @@ def pack_policy(policy: Policy, path: Path, about: Mapping[str, Any]) -> None:
     else:
         raise ValueError(f"the policy takes {len(data)} bytes, of {SIZE_LIMIT} allowed")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.tmp")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
 
 
 def _leaves(module: nn.Module) -> list[nn.Module]:
