@@ -67,6 +67,43 @@ def test_gradients_are_those_of_the_function(device):
     assert torch.allclose(weight, copy, atol=1e-6)
 
 
+def test_what_else_a_recording_depends_on_is_noticed(device):
+    state = torch.zeros((), device=device)
+    factor = 2.0
+
+    def function(values):
+        state.add_(1.0)
+        return values * factor + state
+
+    graph = Graph(function, device)
+    values = torch.arange(3.0, device=device)
+    for k in range(1, 8):
+        assert torch.equal(graph(values, given=[factor]), 2.0 * values + k)
+    factor = 3.0
+    for k in range(8, 15):
+        assert torch.equal(graph(values, given=[factor]), 3.0 * values + k)
+    assert torch.equal(graph(values[:2], given=[factor]), 3.0 * values[:2] + 15)
+
+
+def test_fresh_results_are_the_callers(device):
+    graph = Graph(lambda values: (values + 1, {"twice": 2 * values}), device, fresh=True)
+    inputs = [torch.full((3,), float(k), device=device) for k in range(8)]
+    results = [graph(values) for values in inputs]
+    for values, (more, rest) in zip(inputs, results, strict=True):
+        assert torch.equal(more, values + 1)
+        assert torch.equal(rest["twice"], 2 * values)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_what_cannot_be_recorded_runs_as_it_is(caplog):
+    graph = Graph(lambda values: values * float(values.sum()), torch.device("cuda"))
+    values = torch.arange(3.0, device="cuda")
+    for _ in range(8):
+        assert torch.equal(graph(values), 3.0 * values)
+    assert caplog.text.count("runs without a CUDA graph") == 1
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_is_recorded_on_cuda_and_can_be_forgotten():

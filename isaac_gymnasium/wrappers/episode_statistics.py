@@ -11,9 +11,9 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
-from isaac_gymnasium.wrappers.recorded import Recorded
 
 
 class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
@@ -57,7 +57,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
             self._count = torch.zeros((), dtype=torch.int64, device=self._device)
             self._nowhere = torch.full_like(self._count, self._capacity)
         self._clock = time.perf_counter()
-        self._recorded = Recorded(self._record, self._device)
+        self._recorded = Graph(self._record, self._device, fresh=True)
 
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None

@@ -13,6 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.tree import (
     as_space,
     copy_tree,
@@ -26,7 +27,6 @@ from isaac_gymnasium.tree import (
     zeros,
 )
 from isaac_gymnasium.wrappers.kinds import TorchObservationWrapper
-from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 
 
@@ -62,7 +62,7 @@ class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
         with plain_tensors():
             self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
             self._last = zeros(self.single_observation_space, (self.num_envs,), self._device)
-        self._recorded = Recorded(self._count_and_normalize, self._device)
+        self._recorded = Graph(self._count_and_normalize, self._device, fresh=True)
 
     def observations(self, observations: Any) -> Any:
         """Normalizes (N, ...) observations, without counting them."""

@@ -11,9 +11,9 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.tree import plain_tensors
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
-from isaac_gymnasium.wrappers.recorded import Recorded
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 
 
@@ -54,7 +54,7 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
                 self.num_envs, dtype=torch.float64, device=self._device
             )
             self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
-        self._recorded = Recorded(self._scale, self._device)
+        self._recorded = Graph(self._scale, self._device, fresh=True)
 
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from isaac_gymnasium import wrappers
-from isaac_gymnasium.wrappers.recorded import Recorded
+from isaac_gymnasium.graph import Graph
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 N, STEPS = 64, 24
@@ -57,10 +57,10 @@ def stack(env: Any) -> Any:
     return wrappers.ClipAction(wrappers.NormalizeReward(env))
 
 
-def recorders(env: Any) -> list[Recorded]:
+def recorders(env: Any) -> list[Graph]:
     found = []
     while hasattr(env, "env"):
-        found += [value for value in vars(env).values() if isinstance(value, Recorded)]
+        found += [value for value in vars(env).values() if isinstance(value, Graph)]
         env = env.env
     return found
 
@@ -125,51 +125,12 @@ def test_replaying_changes_no_bit_and_waits_for_nothing(mode: AutoresetMode) -> 
     assert len(set(storages)) == len(storages), "results must not share memory"
 
 
-@pytest.mark.gpu
-@needs_cuda
-def test_what_a_recording_depends_on_is_noticed() -> None:
-    state = torch.zeros((), device="cuda:0")
-    factor = 2.0
-
-    def function(x: torch.Tensor) -> tuple[torch.Tensor]:
-        state.add_(1.0)
-        return (x * factor + state,)
-
-    recorded = Recorded(function, state.device)
-    x = torch.arange(3.0, device="cuda:0")
-    for k in range(1, 8):
-        assert torch.equal(recorded(x, given=[factor])[0], 2.0 * x + k)
-    factor = 3.0
-    for k in range(8, 15):
-        assert torch.equal(recorded(x, given=[factor])[0], 3.0 * x + k)
-    assert torch.equal(recorded(x[:2], given=[factor])[0], 3.0 * x[:2] + 15)
-
-
-@pytest.mark.gpu
-@needs_cuda
-def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    def function(x: torch.Tensor) -> tuple[torch.Tensor]:
-        return (x * float(x.sum()),)
-
-    recorded = Recorded(function, torch.device("cuda:0"))
-    x = torch.arange(3.0, device="cuda:0")
-    for _ in range(8):
-        assert torch.equal(recorded(x)[0], 3.0 * x)
-    assert "runs without a CUDA graph" in caplog.text
-
-
-def test_on_the_cpu_nothing_is_recorded() -> None:
-    recorded = Recorded(lambda x: (x + 1,), torch.device("cpu"))
-    for k in range(8):
-        assert torch.equal(recorded(torch.full((2,), float(k)))[0], torch.full((2,), k + 1.0))
-
-
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.value)
 def test_every_recording_is_told_what_it_depends_on(mode: AutoresetMode) -> None:
     env = stack(Stream(mode, torch.device("cpu")))
     seen: dict[int, list[Any]] = {}
 
-    def watch(recorder: Recorded) -> None:
+    def watch(recorder: Graph) -> None:
         function = recorder._function
 
         def call(*arguments: torch.Tensor, given: Any = ()) -> Any:
@@ -177,7 +138,7 @@ def test_every_recording_is_told_what_it_depends_on(mode: AutoresetMode) -> None
             return function(*arguments)
 
         recorder.__class__ = type(
-            "Watched", (Recorded,), {"__call__": lambda self, *a, given=(): call(*a, given=given)}
+            "Watched", (Graph,), {"__call__": lambda self, *a, given=(): call(*a, given=given)}
         )
 
     for recorder in recorders(env):
