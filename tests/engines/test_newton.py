@@ -21,7 +21,7 @@ from isaac_gymnasium.engines.newton import NewtonEngine
 from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
 from isaac_gymnasium.engines.newton.runtime import compile_kernels
-from isaac_gymnasium.engines.newton.world import UNLIMITED
+from isaac_gymnasium.engines.newton.world import UNLIMITED, World
 from isaac_gymnasium.random import RandomStreams, _kernel
 from isaac_gymnasium.robots.cartpole import cartpole
 from isaac_gymnasium.robots.franka import franka
@@ -318,6 +318,26 @@ def test_contacts_return_the_speed_that_restitution_says(restitution: float) -> 
         v += force * dt
         x += v * dt
     assert v == pytest.approx(restitution, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("stiffness", "damping", "felt"),
+    [(0.0, 0.0, False), (0.0, 0.1, False), (0.0, 0.2, True), (20.0, 0.0, True)],
+)
+def test_contacts_feel_the_drives_that_weigh(stiffness: float, damping: float, felt: bool) -> None:
+    scene = Scene(env_spacing=2.0)
+    joint = Joint(
+        name="shaft",
+        kind="revolute",
+        parent="base",
+        child="disc",
+        stiffness=stiffness,
+        damping=damping,
+        armature=0.01,
+    )
+    links = [Link(name=name, inertial=box_inertial(1.0, (0.1,) * 3)) for name in ("base", "disc")]
+    scene.add_robot("Wheel", Robot(links=tuple(links), joints=(joint,)), position=(0.0, 0.0, 1.0))
+    assert World(scene, 1, DT, "cpu").driven == felt
 
 
 def test_where_nothing_bounces_contacts_are_critically_damped() -> None:

@@ -69,7 +69,7 @@ class World:
         builder: The builder of one world.
         model: The model of all worlds.
         bounces: Whether any material has a restitution.
-        driven: Whether any joint has a drive.
+        driven: Whether any joint has a drive that contacts should feel.
         ground_is_mesh: Whether the ground is a mesh.
         shape_labels: Prim paths of the shapes of all worlds.
     """
@@ -96,9 +96,16 @@ class World:
             everything.add_builder(builder)
         self.model = everything.finalize(device=device)
         self.bounces = max([0.0, *everything.shape_material_restitution]) > 0.0
-        gains = (*self.builder.joint_target_ke, *self.builder.joint_target_kd)
-        self.driven = max([0.0, *gains]) > 0.0
+        self.driven = self._driven(dt)
         self.shape_labels: list[str] = list(self.model.shape_label)
+
+    def _driven(self, dt: float) -> bool:
+        """Whether a drive weighs more within a step than a tenth of its rotor's inertia."""
+        joints = self.builder
+        drives = zip(
+            joints.joint_target_ke, joints.joint_target_kd, joints.joint_armature, strict=True
+        )
+        return any(dt * (kd + dt * ke) > 0.1 * armature for ke, kd, armature in drives)
 
     def _read(self, root: str, dt: float) -> Any:
         import newton
