@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.engines.base import Articulation, Body, Engine
+from isaac_gymnasium.engines.base import Engine
 from isaac_gymnasium.nan_report import NanReport
 
 logger = logging.getLogger("isaac_gymnasium.nan")
@@ -67,7 +67,9 @@ class NanGuard:
         self._exploded = torch.zeros(n, dtype=torch.bool, device=device)
         self._bad_actions = self._exploded.clone()
         self._frozen = self._exploded.clone()
-        self._quantities = [] if mode == "off" else list(_state_of(engine))
+        bodies = [] if mode == "off" else engine.bodies()
+        self._quantities = [(body, quantity) for body in bodies for quantity in body.moving]
+        self._strays = None if mode == "off" else engine.catch_strays()
         widths = [body._get(quantity)[0].numel() for body, quantity in self._quantities]
         self._widths = [actions[0].numel(), 1, *widths]
         frames = 0 if mode == "off" else FRAMES
@@ -98,7 +100,10 @@ class NanGuard:
         numbers = [p.flatten(1) for p in parts if p.is_floating_point()]
         # One number that is not finite makes a sum that is none either.
         total = torch.stack([*(x.sum(-1) for x in numbers), *rewards]).sum(0)
-        bad = (~torch.isfinite(total) | self._bad_actions) & ~ignored
+        bad = ~torch.isfinite(total) | self._bad_actions
+        if self._strays is not None:
+            bad |= self._strays
+        bad &= ~ignored
         self._keep_frame()
         self._frozen |= bad
         self._exploded |= bad
@@ -106,6 +111,9 @@ class NanGuard:
 
     def _keep_frame(self) -> None:
         states = [body._get(quantity).flatten(1) for body, quantity in self._quantities]
+        if self._strays is not None:  # What they held is gone.
+            states = [x.masked_fill(self._strays.unsqueeze(-1), torch.nan) for x in states]
+            self._strays.zero_()
         row = torch.cat((self._actions, self._episode_length.unsqueeze(-1).float(), *states), -1)
         old = self._ring.index_select(0, self._slot)[0]
         row = torch.where(self._frozen.unsqueeze(-1), old, row)
@@ -198,12 +206,3 @@ class NanGuard:
             actions=actions.contiguous(),
             states=named,
         )
-
-
-def _state_of(engine: Engine) -> list[tuple[Body, str]]:
-    found: list[tuple[Body, str]] = []
-    for body in engine.bodies():
-        bolted = isinstance(body, Articulation) and body.fixed_base
-        quantities = ["dof_pos", "dof_vel"] if bolted else sorted(body.STATE)
-        found += [(body, quantity) for quantity in quantities]
-    return found

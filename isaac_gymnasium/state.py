@@ -122,12 +122,8 @@ def _column(mask: Tensor, like: Tensor) -> Tensor:
 def _quantities(engine: Engine) -> Iterator[tuple[Body, str]]:
     """State and commands of every body in the scene, whether or not the task looks at it."""
     for body in engine.bodies():
-        quantities = sorted(body.STATE)
-        if isinstance(body, Articulation):
-            if body.fixed_base:
-                quantities = ["dof_pos", "dof_vel"]
-            quantities += sorted(COMMANDS)
-        yield from ((body, quantity) for quantity in quantities)
+        commands = sorted(COMMANDS) if isinstance(body, Articulation) else []
+        yield from ((body, quantity) for quantity in (*body.moving, *commands))
 
 
 def _buffers(env: IsaacVectorEnv) -> Iterator[tuple[str, Tensor]]:

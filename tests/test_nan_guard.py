@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,45 @@ def test_a_state_taken_beside_an_explosion_restores_the_others(tmp_path: Path) -
     assert torch.equal(dof_pos[sound], state["Robot/dof_pos"][sound])
     with pytest.raises(ValueError, match="must be finite, got NaN or infinity"):
         env.set_state(state)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "mode"), [("dof_vel", "NextStep"), ("dof_efforts", "SameStep")]
+)
+def test_on_terrain_an_explosion_holds_up_nobody(
+    quantity: str, mode: str, tmp_path: Path, engine_name: str
+) -> None:
+    id = "IsaacGo2Rough-v0"
+    made = {"engine": engine_name, "autoreset_mode": mode, "levels": 4, "tiles": 4}
+    env, twin = (make(tmp_path, id, **made, first_levels=4) for _ in range(2))
+    env.reset(seed=0), twin.reset(seed=0)
+    for _ in range(2):
+        step(env), step(twin)
+    robot = env.engine.articulation("Robot")
+    bad = torch.arange(N) >= 4
+    robot._set(quantity, torch.full((N, 12), torch.nan), bad)
+    started = time.perf_counter()
+    for k in range(3):
+        mine, other = step(env), step(twin)
+        exploded = k == 0 or quantity == "dof_efforts"  # which stay until they are set again
+        assert torch.equal(mine[4]["nan"], bad & exploded)
+        assert all(bool(x.isfinite().all()) for x in [*mine[:2], *leaves(mine[4])])
+        assert torch.equal(mine[0][:4], other[0][:4])
+    assert time.perf_counter() - started < 2.0, "one robot took PhysX and rays seconds each"
+    frames = NanReport.load(sorted(tmp_path.iterdir())[0]).states["Robot/root_pose"]
+    assert bool(frames[:-1].isfinite().all()) and bool(frames[-1, :3].isnan().all())
+    env.close(), twin.close()
+
+
+def test_what_is_too_far_away_to_have_bounds_has_exploded(tmp_path: Path) -> None:
+    env = make(tmp_path, "IsaacGo2Rough-v0", engine="physx", levels=2, tiles=2, first_levels=2)
+    env.reset(seed=0)
+    robot = env.engine.articulation("Robot")
+    pose = robot.root_pose.clone()
+    pose[3, 0] = 1e15
+    robot.write_root_state(pose, robot.root_vel)
+    assert step(env)[4]["nan"].tolist() == [k == 3 for k in range(N)]
     env.close()
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 COMMANDS = frozenset({"dof_targets", "dof_velocity_targets", "dof_efforts"})
 """Quantities that we set and the engine only follows."""
+SPEEDS = frozenset({"root_vel", "dof_vel", "vel"})
+"""Quantities of the state that are velocities."""
 
 
 class EngineError(RuntimeError):
@@ -241,6 +243,15 @@ class Engine(abc.ABC):
         if self._kinematics_dirty:
             self._update_kinematics()
             self._kinematics_dirty = False
+
+    def catch_strays(self) -> Tensor | None:
+        """Asks not to let what is nowhere (at NaN, say) hold up a step; before the first one.
+
+        Returns:
+            (N,) bool, set where an environment was brought home for that; whoever reads it clears
+            it. None where nothing is held up.
+        """
+        return None
 
     def restart(self) -> None:
         """Makes the simulation as new, its changed properties kept.
@@ -527,6 +538,12 @@ class View(abc.ABC):
 
 class Body(View):
     """A view of something with physical properties. They change rarely and may live on the host."""
+
+    @property
+    def moving(self) -> list[str]:
+        """Quantities of the state that can change: not the root's where it is bolted down."""
+        bolted = isinstance(self, Articulation) and self.fixed_base
+        return ["dof_pos", "dof_vel"] if bolted else sorted(self.STATE)
 
     def _renew(self) -> None:
         super()._renew()

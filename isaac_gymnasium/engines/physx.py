@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.engines import _physx_runtime as runtime
+from isaac_gymnasium.engines._physx_strays import Strays
 from isaac_gymnasium.engines.base import (
     Articulation,
     Body,
@@ -92,6 +93,7 @@ class PhysxEngine(Engine):
         # Where nothing can touch, PhysX carries nothing along beside the state.
         self.has_history = scene.num_colliders > 0
         self._event = torch.cuda.Event() if device.type == "cuda" else None
+        self._strays: Strays | None = None
         self._author_device_settings(scene)
         self._open()
 
@@ -176,7 +178,15 @@ class PhysxEngine(Engine):
     def contacts(self, bodies: Sequence[str], filters: Sequence[str] = ()) -> PhysxContacts:
         return PhysxContacts(self, bodies, filters)
 
+    def catch_strays(self) -> Tensor | None:
+        if self.device.type != "cpu" or not self.scene.has_terrain:
+            return None
+        self._strays = Strays(self)
+        return self._strays.found
+
     def _simulate(self) -> None:
+        if self._strays is not None:
+            self._strays.bring_home()
         with runtime.lock:
             self._physx.step_sync(self.dt)
         if runtime.overflow_messages:

@@ -39,6 +39,7 @@ from isaac_gymnasium.scene.robot import author_robot
 ENV_ROOT = "/World/envs"
 ENV_0 = f"{ENV_ROOT}/env_0"
 PHYSICS_SCENE = "/World/physics"
+TERRAIN = "/World/terrain"
 MARKERS = "/World/markers"
 GROUND_COLOR: Vec3 = (0.36, 0.38, 0.42)
 
@@ -94,9 +95,8 @@ class Scene:
 
     def add_terrain(self, mesh: TriangleMesh, *, material: Material | None = None) -> None:
         """Adds ground that is a triangle mesh, shared by all environments, in the world frame."""
-        path = "/World/terrain"
-        self._refuse_taken(path)
-        prim = UsdGeom.Mesh.Define(self.stage, path)
+        self._refuse_taken(TERRAIN)
+        prim = UsdGeom.Mesh.Define(self.stage, TERRAIN)
         prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.points))
         prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.triangles.flatten()))
         prim.CreateFaceVertexCountsAttr(Vt.IntArray([3] * len(mesh.triangles)))
@@ -338,6 +338,11 @@ class Scene:
         """Rigid bodies, robot links included, in one environment."""
         env = self.stage.GetPrimAtPath(ENV_0)
         return sum(p.HasAPI(UsdPhysics.RigidBodyAPI) for p in Usd.PrimRange(env))
+
+    @property
+    def has_terrain(self) -> bool:
+        """Whether the ground is a triangle mesh."""
+        return bool(self.stage.GetPrimAtPath(TERRAIN))
 
     @property
     def num_colliders(self) -> int:

@@ -20,6 +20,9 @@ def cast_rays(
     ray = wp.tid()
     distances[ray] = reach
     normals[ray] = wp.vec3(0.0, 0.0, 0.0)
+    # A ray that is nowhere would be held against every triangle, which takes seconds.
+    if not (wp.isfinite(origins[ray]) and wp.isfinite(directions[ray])):
+        return
     hit = wp.mesh_query_ray(mesh, origins[ray], directions[ray], reach)
     if hit.result:
         distances[ray] = hit.t

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -87,6 +88,23 @@ def test_where_there_is_no_ground_the_scan_ends_at_its_reach(caster: RayCaster) 
     pose = torch.tensor([[100.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]], device=caster.device)
     heights = HeightScan(caster, size=(0.0, 0.0), above=5.0).scan(pose)
     assert heights.tolist() == [[1.0 + 5.0 - 30.0]]
+
+
+@pytest.mark.parametrize("nowhere", [math.nan, math.inf])
+def test_rays_that_are_nowhere_meet_nothing_and_take_no_time(
+    nowhere: float, device: torch.device
+) -> None:
+    crates = [box_mesh((x, y, 0.0), (x + 0.5, y + 0.5, 0.5)) for x in range(80) for y in range(80)]
+    caster = RayCaster(join(crates), device, reach=30.0)
+    starts = torch.tensor((0.1, 0.1, 9.0), device=device).repeat(3000, 1)
+    ways = torch.tensor((0.0, 0.0, -1.0), device=device).repeat(3000, 1)
+    lost = torch.full_like(starts[1:], nowhere)
+    for rays in ((torch.cat((starts[:1], lost)), ways), (starts, torch.cat((ways[:1], lost)))):
+        began = time.perf_counter()
+        distance, normal = caster.cast(*rays)
+        assert float(distance[0]) == pytest.approx(8.5)
+        assert bool((distance[1:] == 30.0).all()) and not bool(normal[1:].any())
+        assert time.perf_counter() - began < 2.0, "each was held against every triangle"
 
 
 def test_a_lidar_sweeps_evenly_and_sees_a_ring_on_the_ground(caster: RayCaster) -> None:
