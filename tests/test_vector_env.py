@@ -34,12 +34,12 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture
-def make(device: torch.device) -> Iterator[Make]:
-    """Makes environments by ID or of a task, and closes them."""
+def make(device: torch.device, engine_name: str) -> Iterator[Make]:
+    """Makes environments by ID or of a task, on each engine in turn, and closes them."""
     envs: list[Any] = []
 
     def make(what: str | type[Task] = CARTPOLE, num_envs: int = N, **kwargs: Any) -> Any:
-        kwargs = {"num_envs": num_envs, "device": str(device), **kwargs}
+        kwargs = {"num_envs": num_envs, "engine": engine_name, "device": str(device), **kwargs}
         envs.append(
             gym.make_vec(what, **kwargs)
             if isinstance(what, str)

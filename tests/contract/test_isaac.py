@@ -43,9 +43,14 @@ def assert_every_point_passes(report: Report, mode: str, elsewhere: set[str]) ->
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", IDS)
-def test_every_point_passes(id: str, mode: str, device: torch.device) -> None:
+def test_every_point_passes(id: str, mode: str, device: torch.device, engine_name: str) -> None:
     env = gym.make_vec(
-        id, num_envs=4, autoreset_mode=mode, max_episode_steps=10, device=str(device)
+        id,
+        num_envs=4,
+        autoreset_mode=mode,
+        max_episode_steps=10,
+        device=str(device),
+        engine=engine_name,
     )
     try:
         report = check_vector_env(env)

@@ -13,10 +13,13 @@ import isaac_gymnasium  # noqa: F401 (registers the IDs)
 
 
 @pytest.fixture
-def make_id(request: pytest.FixtureRequest, device: torch.device) -> Iterator[Callable[..., Any]]:
+def make_id(
+    request: pytest.FixtureRequest, engine_name: str, device: torch.device
+) -> Iterator[Callable[..., Any]]:
     """Makes environments with the module's `KEYWORDS`, if it has any, and resets them."""
     envs: list[Any] = []
-    usual = {"device": str(device), **getattr(request.module, "KEYWORDS", {})}
+    own = getattr(request.module, "KEYWORDS", {})
+    usual = {"engine": engine_name, "device": str(device), **own}
 
     def make_id(id: str, num_envs: int, *, seed: int = 0, **kwargs: Any) -> Any:
         envs.append(gym.make_vec(id, num_envs=num_envs, **{**usual, **kwargs}))

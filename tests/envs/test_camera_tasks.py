@@ -8,9 +8,9 @@ from typing import Any
 import gymnasium as gym
 import pytest
 import torch
+from promises import repeats
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
-from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.sensors import Camera
 
 N = 3
@@ -20,22 +20,17 @@ def make(id: str, device: torch.device, **kwargs: Any) -> Any:
     return gym.make_vec(id, num_envs=N, device=str(device), **kwargs)
 
 
-@pytest.fixture(params=available_engines()[:1])
-def engine(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
-def cartpole(device: torch.device, engine: str) -> Iterator[Any]:
-    env = make("IsaacCartpoleCamera-v0", device, engine=engine, width=48, height=24)
+def cartpole(device: torch.device, engine_name: str) -> Iterator[Any]:
+    env = make("IsaacCartpoleCamera-v0", device, engine=engine_name, width=48, height=24)
     env.reset(seed=0)
     yield env
     env.close()
 
 
 @pytest.fixture
-def franka(device: torch.device, engine: str) -> Iterator[Any]:
-    env = make("IsaacFrankaCubeCamera-v0", device, engine=engine, width=32, height=24)
+def franka(device: torch.device, engine_name: str) -> Iterator[Any]:
+    env = make("IsaacFrankaCubeCamera-v0", device, engine=engine_name, width=32, height=24)
     env.reset(seed=0)
     yield env
     env.close()
@@ -141,9 +136,9 @@ def test_a_restored_state_sees_what_it_saw(cartpole: Any) -> None:
 
 
 def test_rewards_and_ends_are_those_of_the_task_without_a_camera(
-    cartpole: Any, device: torch.device, engine: str
+    cartpole: Any, device: torch.device, engine_name: str
 ) -> None:
-    plain = make("IsaacCartpole-v0", device, engine=engine)
+    plain = make("IsaacCartpole-v0", device, engine=engine_name)
     plain.reset(seed=0)
     for force in (1.0, -0.5, 1.0):
         seen, blind = push(cartpole, force), push(plain, force)
@@ -176,10 +171,12 @@ def test_the_cameras_of_the_franka_see_the_cube(franka: Any) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["IsaacCartpoleCamera-v0", "IsaacFrankaCubeCamera-v0"])
-def test_recorded_graphs_see_what_plain_code_sees(name: str, engine: str) -> None:
+def test_recorded_graphs_see_what_plain_code_sees(name: str, engine_name: str) -> None:
     runs = []
     for graphs in (False, True):
-        env = gym.make_vec(name, num_envs=16, device="cuda:0", engine=engine, cuda_graphs=graphs)
+        env = gym.make_vec(
+            name, num_envs=16, device="cuda:0", engine=engine_name, cuda_graphs=graphs
+        )
         env.reset(seed=0)
         generator = torch.Generator().manual_seed(0)
         steps = []
@@ -189,7 +186,12 @@ def test_recorded_graphs_see_what_plain_code_sees(name: str, engine: str) -> Non
             steps += [obs, info["final_obs"]]
         runs.append([image for tree in steps for image in _leaves(tree)])
         env.close()
-    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+    touches = "Franka" in name
+    for a, b in zip(*runs, strict=True):
+        if repeats(engine_name, torch.device("cuda:0"), touches=touches):
+            assert torch.equal(a, b)
+        else:
+            assert float((a != b).float().mean()) < 0.01
 
 
 def _leaves(tree: Any) -> list[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import isaac_gymnasium
+from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.presets import find_preset, preset
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
 from isaac_gymnasium.task import Task
@@ -63,9 +65,8 @@ def test_it_trains_with_settings_of_its_own(id: str) -> None:
 
 
 @every_task
-def test_gymnasiums_checker_is_content_with_the_single_view(id: str) -> None:
-    pytest.importorskip("ovphysx")
-    env = gym.make(id, **SMALL.get(id, {}))
+def test_gymnasiums_checker_is_content_with_the_single_view(id: str, engine_name: str) -> None:
+    env = gym.make(id, engine=engine_name, **SMALL.get(id, {}))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -76,12 +77,16 @@ def test_gymnasiums_checker_is_content_with_the_single_view(id: str) -> None:
         env.close()
 
 
-@pytest.fixture(scope="module", params=WITHOUT_IMAGES)
+@pytest.fixture(
+    scope="module",
+    params=itertools.product(available_engines(), WITHOUT_IMAGES),
+    ids="-".join,
+)
 def env(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """One scene of each task, for all tests that follow."""
-    pytest.importorskip("ovphysx")
+    """One scene of each task on each engine, for all tests that follow."""
+    engine, id = request.param
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    env = gym.make_vec(request.param, num_envs=64, device=device, **SMALL.get(request.param, {}))
+    env = gym.make_vec(id, num_envs=64, engine=engine, device=device, **SMALL.get(id, {}))
     yield env
     env.close()
 

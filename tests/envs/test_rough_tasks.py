@@ -13,11 +13,9 @@ from isaac_gymnasium.envs.anymal_rough import AnymalRough
 from isaac_gymnasium.envs.go2_rough import Go2Rough
 from isaac_gymnasium.transforms import wrap_to_pi, yaw_from_quat
 
-pytest.importorskip("ovphysx")
-
 TASKS = {"IsaacAnymalRough-v0": AnymalRough, "IsaacGo2Rough-v0": Go2Rough}
 IDS = list(TASKS)
-KEYWORDS = {"engine": "physx", "levels": 3, "tiles": 10, "first_levels": 2}
+KEYWORDS = {"levels": 3, "tiles": 10, "first_levels": 2}
 
 Make = Callable[..., Any]
 
@@ -85,8 +83,8 @@ def test_who_leaves_the_tile_climbs_and_who_stays_behind_descends(make_id: Make,
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_random_actions_throw_nobody_about(make_id: Make, id: str, engine_name: str) -> None:
-    env = make_id(id, 16, engine=engine_name, first_levels=3, autoreset_mode="Disabled")
+def test_random_actions_throw_nobody_about(make_id: Make, id: str) -> None:
+    env = make_id(id, 16, first_levels=3, autoreset_mode="Disabled")
     task = env.task
     actions = torch.Generator().manual_seed(0)
     for _ in range(60):
