@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ADAPTERS", "PICTURES", "Case", "Result", "Spread"]
+__all__ = ["ADAPTERS", "PICTURES", "SETTLE", "Case", "Result", "Spread"]
 
 ADAPTERS = {
     "skrl": ("skrl:SkrlWrapper", "skrl"),
@@ -17,6 +17,8 @@ ADAPTERS = {
 """Adapters to environments in the autoreset mode `SameStep`, and the module each needs."""
 PICTURES: dict[str, int | Sequence[int]] = {"frame": range(1), "grid of 16": 16}
 """Environments in each kind of picture."""
+SETTLE = 4
+"""Updates before training is timed: by then its CUDA graphs are recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)

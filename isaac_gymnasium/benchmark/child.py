@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import torch  # noqa: E402
 
-from isaac_gymnasium.benchmark.case import Case, Result, Spread  # noqa: E402
+from isaac_gymnasium.benchmark.case import SETTLE, Case, Result, Spread  # noqa: E402
 from isaac_gymnasium.provenance import versions  # noqa: E402
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 64
 """Steps after which the random actions repeat."""
+_UNDER_PEERS = ("gymnasium", "numpy", "torch", "mujoco", "mujoco-warp", "warp-lang", "rsl-rl-lib")
+"""Distributions that figures of peers depend on."""
 _RECORDING = 6
 """Steps until changed parts of a step are recorded as CUDA graphs again."""
 
@@ -143,26 +145,35 @@ def _run_peer(case: Case, peer: Peer, started: float) -> Result:
     clock.note("import")
     env = peer.make(case)
     with closing(env):
+        device = torch.device(getattr(env, "device", "cpu"))
+        wait = _waiter(device)
+        wait()
         clock.note("make")
         env.reset()
+        wait()
         clock.note("reset")
         actions = [env.action_space.sample() for _ in range(_PERIOD)]
         env.step(actions[0])
+        wait()
         clock.note("step")
         random = _Cycle(lambda k: env.step(actions[k]))
         for _ in range(case.warm_up):
             random()
+        speeds = {"random": _speed(case, random, wait)}
+        if case.training and hasattr(env, "training_speeds"):
+            updates = env.training_speeds(SETTLE + case.repeats, wait)
+            speeds["training"] = _spread(updates[SETTLE:])
         return Result(
             case=case,
             engine=peer.library,
-            device=_device_name(torch.device("cpu")),
+            device=_device_name(device),
             dt=peer.dt,
             decimation=peer.decimation,
             seconds=clock.seconds(),
-            steps_per_second={"random": _speed(case, random, lambda: None)},
+            steps_per_second=speeds,
             milliseconds={},
-            megabytes=_memory(torch.device("cpu")),
-            versions=versions((peer.package, "gymnasium", "numpy", "mujoco")),
+            megabytes=_memory(device),
+            versions=versions((peer.package, *peer.modules, *_UNDER_PEERS)),
         )
 
 

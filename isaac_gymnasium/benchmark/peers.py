@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from isaac_gymnasium.benchmark.case import Case
 
 __all__ = ["PEERS", "Peer", "find_peer"]
@@ -21,6 +23,9 @@ __all__ = ["PEERS", "Peer", "find_peer"]
 @dataclass(frozen=True, kw_only=True)
 class Peer:
     """How to make a peer's vector environment.
+
+    What `build` returns steps as vector environments do. It may have a `device` its tensors are on,
+    and `training_speeds(updates, wait)`, see `MjlabEnv`.
 
     Args:
         id: the name the benchmark knows it by, ``"library:ID"``.
@@ -88,6 +93,17 @@ def _mani_skill(name: str) -> Callable[[int, str], Any]:
     return build
 
 
+def _mjlab(name: str) -> Callable[[int, str], Any]:
+    def build(num_envs: int, device: str) -> Any:
+        from isaac_gymnasium.benchmark.mjlab_peer import MjlabEnv
+
+        if device == "auto":
+            device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        return MjlabEnv(name, num_envs, device)
+
+    return build
+
+
 class _Batched:
     """EnvPool's environment with an action space for all environments, as gymnasium has it."""
 
@@ -134,6 +150,18 @@ PEERS: tuple[Peer, ...] = (
         dt=0.01,
         decimation=5,
         build=_mani_skill("PickCube-v1"),
+    ),
+    *(
+        Peer(
+            id=f"mjlab:{name}",
+            library="mjlab (MuJoCo Warp)",
+            package="mjlab",
+            modules=("mjlab",),
+            dt=0.005,
+            decimation=4,
+            build=_mjlab(f"Mjlab-{name}"),
+        )
+        for name in ("Velocity-Flat-Unitree-Go1", "Lift-Cube-Yam")
     ),
 )
 """Peers by name: the task of each library that is nearest to one of ours."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from isaac_gymnasium.benchmark.case import Case, Result, Spread
@@ -18,18 +19,22 @@ class CaseFailed(RuntimeError):
     """The process of a case ended without a result; the message is its last words."""
 
 
-def measure(case: Case, *, timeout: float | None = None) -> Result:
+def measure(
+    case: Case, *, timeout: float | None = None, python: str | Path | None = None
+) -> Result:
     """Measure one case in a process of its own.
 
     Args:
         case: what to measure.
         timeout: seconds after which to give up.
+        python: the interpreter of another virtual environment, for a peer whose dependencies clash
+            with ours; this one where None.
 
     Raises:
         CaseFailed: the environment could not be made or stepped, or took longer than `timeout`.
     """
     request = json.dumps({"case": asdict(case), "started": time.time()})
-    command = [sys.executable, "-m", "isaac_gymnasium.benchmark.child", request]
+    command = [str(python or sys.executable), "-m", "isaac_gymnasium.benchmark.child", request]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:

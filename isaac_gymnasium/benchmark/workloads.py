@@ -13,13 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.benchmark.case import ADAPTERS, PICTURES
+from isaac_gymnasium.benchmark.case import ADAPTERS, PICTURES, SETTLE
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 __all__ = ["adapter_steps", "picture_steps", "policy_step", "training_speeds", "without_resets"]
-
-_SETTLE = 4
-"""Updates before training is timed: by then its CUDA graphs are recorded."""
 
 
 def policy_step(env: IsaacVectorEnv, task_id: str) -> Callable[[], None]:
@@ -72,10 +69,10 @@ def training_speeds(
         recorder.fetch()
         wait()
         marks.append((time.perf_counter(), trainer.timesteps))
-        return len(marks) <= _SETTLE + repeats
+        return len(marks) <= SETTLE + repeats
 
     trainer.learn(on_update)
-    pairs = zip(marks[_SETTLE:], marks[_SETTLE + 1 :], strict=False)
+    pairs = zip(marks[SETTLE:], marks[SETTLE + 1 :], strict=False)
     return [(steps - before) / (now - then) for (then, before), (now, steps) in pairs]
 
 

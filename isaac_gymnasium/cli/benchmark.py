@@ -47,6 +47,9 @@ class Benchmark:
     """Measure pictures of one environment and of sixteen, too."""
     peers: bool = False
     """Step those of other packages' environments that are installed, too."""
+    peer_python: Path | None = None
+    """Python of another virtual environment, for peers whose dependencies clash with ours: it has
+    the peer and this package. The peer is named as an ID is: mjlab:Velocity-Flat-Unitree-Go1."""
     output: Path | None = None
     """Folder for benchmark.json and benchmark.png."""
     env: Annotated[
@@ -58,11 +61,13 @@ class Benchmark:
     def run(self) -> int:
         """Print a table; 1 where a case failed."""
         from isaac_gymnasium import benchmark
+        from isaac_gymnasium.benchmark.peers import find_peer
 
         results, failures = [], []
         for case in tqdm(self._cases(), unit="case", leave=False):
             try:
-                results.append(benchmark.measure(case))
+                python = self.peer_python if find_peer(case.id) else None
+                results.append(benchmark.measure(case, python=python))
             except benchmark.CaseFailed as error:
                 failures.append(f"{case.id}, {case.num_envs} environments, {case.engine}: {error}")
         if results:

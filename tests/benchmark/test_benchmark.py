@@ -1,14 +1,18 @@
 """The benchmark's figures against clocks and arithmetic of the test's own."""
 
 import json
+import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from isaac_gymnasium.benchmark import Case, CaseFailed, Result, measure, save, table
 from isaac_gymnasium.benchmark.case import ADAPTERS, PICTURES, Spread
+from isaac_gymnasium.benchmark.child import _run_peer
 from isaac_gymnasium.benchmark.peers import PEERS, Peer, find_peer
 from isaac_gymnasium.benchmark.workloads import without_resets
 from isaac_gymnasium.cli import main
@@ -167,9 +171,49 @@ def test_a_peer_that_is_not_installed_names_its_package():
     assert all(find_peer(known.id) is known for known in PEERS)
 
 
+class TrainedElsewhere:
+    """A peer that trains itself, faster from update to update."""
+
+    device = "cpu"
+    action_space = SimpleNamespace(sample=lambda: torch.zeros(2, 1))
+
+    def reset(self):
+        self.steps = 0
+
+    def step(self, actions):
+        self.steps += 1
+
+    def training_speeds(self, updates, wait):
+        return [10.0**k for k in range(updates)]
+
+    def close(self):
+        assert self.steps == 1 + 3 + 2 * 4
+
+
+def test_a_peers_training_counts_after_the_first_updates():
+    peer = Peer(
+        id="elsewhere:Task",
+        library="elsewhere",
+        package="elsewhere",
+        modules=(),
+        dt=0.01,
+        decimation=1,
+        build=lambda num_envs, device: TrainedElsewhere(),
+    )
+    case = Case(id=peer.id, num_envs=2, steps=4, repeats=2, warm_up=3)
+    assert set(_run_peer(case, peer, time.time()).steps_per_second) == {"random"}
+    trained = _run_peer(replace(case, training=True), peer, time.time())
+    assert trained.steps_per_second["training"] == Spread(median=5.5e4, low=1e4, high=1e5)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(bool(find_peer("gymnasium:Ant-v5").missing), reason="needs mujoco")
-def test_a_peer_is_stepped_in_the_same_way():
-    got = measure(Case(id="gymnasium:Ant-v5", num_envs=2, steps=5, repeats=1, warm_up=1))
+def test_a_peer_is_stepped_in_the_same_way_by_its_own_python(tmp_path):
+    python, note = tmp_path / "python", tmp_path / "note"
+    python.write_text(f'#!/bin/sh\necho used > {note}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    case = Case(id="gymnasium:Ant-v5", num_envs=2, steps=5, repeats=1, warm_up=1)
+    got = measure(case, python=python)
+    assert note.read_text() == "used\n"
     assert got.engine == "gymnasium (MuJoCo)" and (got.dt, got.decimation) == (0.01, 5)
     assert got.steps_per_second["random"].median > 0 and got.milliseconds == {}
