@@ -38,17 +38,16 @@ class AllegroHand(Task):
     without dropping it; each time they succeed, a new goal is drawn. Follows Isaac Lab's direct
     Allegro task (observation, reward, time steps). It differs in the hand's mount, which is level
     here, in colliders that are boxes and spheres and ignore each other within the hand, in a plain
-    cube, and in starts drawn uniformly between default and limits. Different on purpose, because
-    exploration throws the cube off the hand within half a second otherwise: an action of 0 is the
-    default position and targets follow actions smoothly. The reward also pays for every turn
+    cube, and in starts drawn uniformly between default and limits. Different on purpose: actions
+    are changes of the joints' targets, because noise on targets themselves throws the cube off the
+    hand within half a second or, smoothed, hardly turns it. The reward also pays for every turn
     towards the goal, which does not change what pays most; quaternions that stand for the same
     orientation are observed as the same.
 
     ## Action Space
-    `Box(-1, 1, (16,))`: joint position targets, 0 the default and -1 and 1 the joint's limits, in
-    the order of the engine (`env.unwrapped.task.robot.dof_names`): joint 0 of every finger, then
-    joint 1, ...; `smoothing` is the share of the action in the new target, the rest is the target
-    before.
+    `Box(-1, 1, (16,))`: changes of the joint position targets in units of `target_step`, in the
+    order of the engine (`env.unwrapped.task.robot.dof_names`): joint 0 of every finger, then joint
+    1, ...; targets stay within the joints' limits.
 
     ## Observation Space
     `Box(-inf, inf, (124,))`, environment frame: joint positions within their limits (16, -1 to 1);
@@ -61,7 +60,7 @@ class AllegroHand(Task):
     ## Rewards
     * `distance`: -10 times the distance in m of the cube from where it should be
     * `rotation`: 1 / (angle + 0.1), with the angle in rad from cube to goal
-    * `progress`: 20 times what the angle has become smaller by in this step
+    * `progress`: 60 times what the angle has become smaller by in this step
     * `action`: -0.0002 times the squared action
     * `goal`: 250 in the step that reaches the goal
 
@@ -81,7 +80,7 @@ class AllegroHand(Task):
     * `cube_density`: kg/m^3
     * `goal_tolerance`: rad
     * `fall_distance`: m
-    * `smoothing`: more than 0, up to 1, see the actions
+    * `target_step`: how far an action of 1 moves a joint's target, rad
     * `cube_noise`, `joint_noise`: m, and share of the way
 
     ## Version History
@@ -103,19 +102,24 @@ class AllegroHand(Task):
     cube_density: float = 400.0
     goal_tolerance: float = 0.2
     fall_distance: float = 0.24
-    smoothing: float = 0.3
+    target_step: float = 0.2
     cube_noise: float = 0.01
     joint_noise: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(
-            positive=("cube_size", "cube_density", "goal_tolerance", "fall_distance", "smoothing"),
+            positive=(
+                "cube_size",
+                "cube_density",
+                "goal_tolerance",
+                "fall_distance",
+                "target_step",
+            ),
             non_negative=("cube_noise", "joint_noise"),
         )
-        for name in ("smoothing", "joint_noise"):
-            if getattr(self, name) > 1.0:
-                raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+        if self.joint_noise > 1.0:
+            raise ValueError(f"joint_noise must be at most 1, got {self.joint_noise}")
 
     @property
     def _place(self) -> tuple[float, float, float]:
@@ -185,10 +189,8 @@ class AllegroHand(Task):
 
     def pre_physics_step(self, actions: Tensor) -> None:
         self.actions.copy_(actions)
-        upwards, downwards = torch.clamp(actions, min=0.0), torch.clamp(actions, max=0.0)
-        wanted = self.home + (self.upper - self.home) * upwards
-        wanted += (self.home - self.lower) * downwards
-        self.targets.lerp_(wanted, self.smoothing)
+        moved = self.targets + self.target_step * actions
+        torch.clamp(moved, self.lower, self.upper, out=self.targets)
         self.robot.set_dof_targets(self.targets)
 
     def post_physics_step(self, rng: RandomStreams) -> None:
@@ -242,7 +244,7 @@ class AllegroHand(Task):
         return {
             "distance": -10.0 * self._away(),
             "rotation": 1.0 / (self.angle + 0.1),
-            "progress": 20.0 * self.progress,
+            "progress": 60.0 * self.progress,
             "action": -2e-4 * self.actions.square().sum(-1),
             "goal": 250.0 * self.reached,
         }

@@ -73,7 +73,7 @@ def test_a_cube_laid_on_the_hand_stays_there(make: Make) -> None:
 
 
 def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
-    env = make(3, smoothing=1.0)
+    env = make(3)
     task, robot = env.task, env.task.robot
     quat = quat_from_euler_xyz(*torch.tensor([[0.1, 1.0, -2.0], [0.5, 0.0, 0.3], [2.0, -1.0, 0.0]]))
     quat[2] *= -1  # the same orientation
@@ -115,24 +115,28 @@ def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
     torch.testing.assert_close(obs[:, 108:], targets, atol=1e-5, rtol=0.0)
 
 
-def test_actions_reach_from_limit_to_limit_about_the_defaults(make: Make) -> None:
-    env = make(3, smoothing=1.0)
+def test_actions_move_the_targets_by_steps_that_add_up(make: Make) -> None:
+    env = make(3, target_step=0.1, joint_noise=0.0)
     task = env.task
-    actions = torch.tensor([-1.0, 0.0, 0.5]).unsqueeze(1).repeat(1, 16)
-    task.pre_physics_step(actions.to(env.device))
+    actions = torch.tensor([-0.5, 0.0, 1.0]).unsqueeze(1).repeat(1, 16).to(env.device)
+    task.pre_physics_step(actions)
+    task.pre_physics_step(actions)
     low, high = task.robot.dof_limits.cpu().unbind(-1)
-    home = task.home[0].cpu()
-    wanted = torch.stack((low, home, 0.5 * (home + high)))
-    torch.testing.assert_close(task.robot.dof_targets.cpu(), wanted)
+    wanted = task.home[0].cpu() + torch.tensor([[-0.1], [0.0], [0.2]])
+    torch.testing.assert_close(task.robot.dof_targets.cpu(), wanted.clamp(low, high))
 
 
-def test_smoothing_keeps_part_of_the_target_before(make: Make) -> None:
-    env = make(2, smoothing=0.25)
+def test_targets_stay_within_the_joint_limits(make: Make) -> None:
+    env = make(2)
     task = env.task
-    before = task.targets.clone()
-    task.pre_physics_step(torch.ones(2, 16, device=env.device))
-    upper = task.robot.dof_limits[:, 1]
-    torch.testing.assert_close(task.robot.dof_targets, 0.75 * before + 0.25 * upper)
+    actions = torch.tensor([-1.0, 1.0]).unsqueeze(1).repeat(1, 16).to(env.device)
+    for _ in range(20):
+        task.pre_physics_step(actions)
+    torch.testing.assert_close(task.robot.dof_targets, task.robot.dof_limits.t())
+    # Turned round, they leave the limit at once.
+    task.pre_physics_step(-actions)
+    inside = (task.robot.dof_targets - task.robot.dof_limits.t()).abs()
+    torch.testing.assert_close(inside, torch.full_like(inside, 0.2))
 
 
 def test_rewards_by_hand_and_a_reached_goal_is_paid_once_and_replaced(make: Make) -> None:
@@ -151,7 +155,7 @@ def test_rewards_by_hand_and_a_reached_goal_is_paid_once_and_replaced(make: Make
     expected = {
         "distance": [0.0, -0.5, -1.0],
         "rotation": [1 / (angle + 0.1) for angle in off.tolist()],
-        "progress": [20 * 0.4, 0.0, -20 * 0.5],
+        "progress": [60 * 0.4, 0.0, -60 * 0.5],
         "action": [-2e-4 * 16 * 0.25] * 3,
         "goal": [250.0, 0.0, 0.0],
     }
@@ -212,7 +216,7 @@ def test_starts_keep_within_their_noise(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("cube_size", 0.0), ("smoothing", 0.0), ("smoothing", 1.5), ("joint_noise", 2)],
+    [("cube_size", 0.0), ("target_step", 0.0), ("target_step", -0.1), ("joint_noise", 2)],
 )
 def test_values_without_a_meaning_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must"):
