@@ -6,8 +6,10 @@ time than computing them. `Graph` records them once and launches them as one.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -21,6 +23,23 @@ Result = TypeVar("Result")
 
 _WARM_UP_CALLS = 3
 """Libraries set themselves up, and choose their algorithms, in the first calls."""
+
+
+@contextlib.contextmanager
+def recording(
+    graph: torch.cuda.CUDAGraph, stream: torch.cuda.Stream | None = None
+) -> Iterator[None]:
+    """Records the GPU work of what runs within, without doing any of it."""
+    collects = gc.isenabled()
+    # A graph that is garbage must not be freed now: CUDA refuses, and the process ends.
+    gc.disable()
+    try:
+        # Other threads, PhysX's among them, may go on using CUDA meanwhile.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Graph(Generic[Result]):
@@ -105,8 +124,7 @@ class Graph(Generic[Result]):
         self._inputs = tuple(None if given is None else given.clone() for given in inputs)
         graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads, PhysX's among them, may go on using CUDA meanwhile.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with recording(graph, self._stream):
                 self._result = self._function(*self._inputs)
         except Exception as error:
             self._enabled = False

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.graph import recording
+
 if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
 
@@ -359,8 +361,7 @@ class Engine(abc.ABC):
             fills in anew each time.
         """
         graph = torch.cuda.CUDAGraph()
-        # Other threads, PhysX's among them, may go on using CUDA meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with recording(graph):
             result = function()
         return graph.replay, result
 

@@ -477,7 +477,8 @@ def bound_environments(shapes: Shapes, placed: Placed):
     placed.bounds[k] = wp.vec4(center[0], center[1], center[2], radius)
 
 
-@wp.kernel
+# With all the registers it asks for, too few threads would run to hide what each waits for.
+@wp.kernel(cuda_max_registers=64)
 def cast_rays(
     shapes: Shapes,
     placed: Placed,

@@ -108,10 +108,12 @@ class MuJoCoContacts(NewtonContacts):
         self._row_forces = to_torch(data.efc.force)
         self._geom_shapes = to_torch(solver.mjc_geom_to_newton_shape)
         self._slots = torch.arange(len(self._worlds), device=engine.device)
+        # Where what is no contact adds nothing: were it one place, threads would queue for it.
+        self._anywhere = self._slots % engine.num_envs
 
     def _touches(self) -> Touches:
         valid = (self._slots < self._count) & (self._first_row >= 0)
-        worlds = torch.where(valid, self._worlds, 0).long()
+        worlds = torch.where(valid, self._worlds, self._anywhere)
         rows = torch.where(valid, self._first_row, 0).long()
         # The first row of an elliptic contact is its normal force, on the second geom.
         force = (self._row_forces[worlds, rows] * valid).unsqueeze(-1) * self._normals
@@ -135,6 +137,7 @@ class SteelContacts(NewtonContacts):
         capacity = len(self._normals)
         self._forces = to_torch(steel.observed.contact_f)[:capacity, :3]
         self._slots = torch.arange(capacity, device=engine.device)
+        self._anywhere = self._slots % engine.num_envs
         self._shape_count = int(engine.world.builder.shape_count)
 
     def _touches(self) -> Touches:
@@ -142,6 +145,7 @@ class SteelContacts(NewtonContacts):
         shapes = torch.where(valid, torch.stack(self._pairs, -1), 0).long()
         # Shapes that all worlds share come last.
         worlds = (shapes.amin(-1) // self._shape_count).clamp(max=self.engine.num_envs - 1)
+        worlds = torch.where(valid.squeeze(-1), worlds, self._anywhere)
         # Told is the force on the first, friction included; the normal points to the second.
         pressure = -(self._forces * self._normals).sum(-1, keepdim=True)
         return Touches(worlds, shapes, torch.where(valid, pressure * self._normals, 0.0))

@@ -30,6 +30,7 @@ from isaac_gymnasium.engines.newton.runtime import (
 from isaac_gymnasium.engines.newton.steel import Steel
 from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
 from isaac_gymnasium.engines.newton.world import World
+from isaac_gymnasium.graph import recording
 
 if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
@@ -161,10 +162,7 @@ class NewtonEngine(Engine):
         if self._side_stream is None:
             self._side_stream = torch.cuda.Stream(self.device)
         graph = torch.cuda.CUDAGraph()
-        with (
-            torch.cuda.graph(graph, stream=self._side_stream, capture_error_mode="thread_local"),
-            self._on_torch_stream() as stream,
-        ):
+        with recording(graph, self._side_stream), self._on_torch_stream() as stream:
             # Warp has to know, or it would free what the graph goes on using.
             self._wp.capture_begin(stream=stream, external=True)
             try:

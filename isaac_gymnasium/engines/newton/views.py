@@ -24,18 +24,28 @@ def _sent(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
+class _Places:
+    """Places along a dimension; those that are consecutive are taken as a view."""
+
+    def __init__(self, places: Sequence[int], device: torch.device) -> None:
+        self.first, self.count = places[0] if places else 0, len(places)
+        self.index: Tensor | None = None
+        if list(places) != list(range(self.first, self.first + self.count)):
+            self.index = torch.tensor(places, device=device)
+
+    def of(self, array: Tensor, dim: int) -> Tensor:
+        if self.index is None:
+            return array.narrow(dim, self.first, self.count)
+        return array.index_select(dim, self.index)
+
+
 class _Columns:
     """Some columns of an (N, width, ...) array: a view of it where they are consecutive."""
 
     def __init__(self, array: Tensor, columns: Sequence[int]) -> None:
-        first = columns[0] if columns else 0
-        self._array = array
-        self._index: Tensor | None = None
-        if list(columns) == list(range(first, first + len(columns))):
-            self.buffer = array[:, first : first + len(columns)]
-        else:
-            self._index = torch.tensor(columns, device=array.device)
-            self.buffer = array.index_select(1, self._index)
+        places = _Places(columns, array.device)
+        self._array, self._index = array, places.index
+        self.buffer = places.of(array, 1)
 
     def read(self) -> None:
         if self._index is not None:
@@ -139,11 +149,11 @@ class NewtonArticulation(_NewtonBody, Articulation):
         self.velocity_limits = self.get_property("dof_max_velocity")[0].to(engine.device)
         device = engine.device
         root = [] if layout.root is None else range(6)
-        self._rows = torch.tensor(layout.rows, device=device)
-        self._dofs = torch.tensor(layout.dofs, device=device)
+        self._rows = _Places(layout.rows, device)
+        self._dofs = _Places(layout.dofs, device)
         # A fixed root has no row in the Jacobian, and its weight moves no joint.
-        self._weights = torch.tensor(layout.links[int(self.fixed_base) :], device=device)
-        self._generalised = torch.tensor([*root, *layout.columns], device=device)
+        self._weights = _Places(layout.links[int(self.fixed_base) :], device)
+        self._generalised = _Places([*root, *layout.columns], device)
 
     def _allocate(self, quantity: str) -> Tensor:
         if quantity in self._columns:
@@ -164,22 +174,22 @@ class NewtonArticulation(_NewtonBody, Articulation):
         super().write_root_state(pose, vel, mask)
 
     def _jacobian(self) -> Tensor:
-        found = self.engine.jacobians()[:, self.layout.index].index_select(1, self._rows)
-        found = found.index_select(-1, self._generalised)
+        found = self._rows.of(self.engine.jacobians()[:, self.layout.index], 1)
+        found = self._generalised.of(found, -1)
         return found[:, 1:] if self.fixed_base else found
 
     def _mass_matrix(self) -> Tensor:
         found = self.engine.mass_matrices()[:, self.layout.index]
-        found = found.index_select(1, self._generalised).index_select(2, self._generalised)
+        found = self._generalised.of(self._generalised.of(found, 1), 2).clone()
         # PhysX's has no armature in it.
-        armature = self.engine.array("joint_armature").index_select(1, self._dofs)
+        armature = self._dofs.of(self.engine.array("joint_armature"), 1)
         found.diagonal(dim1=1, dim2=2)[:, -self.num_dofs :] -= armature
         return found
 
     def _gravity_force(self) -> Tensor:
         engine, links = self.engine, self._weights
-        comp = engine.array("gravcomp", of=engine.model.mujoco).index_select(1, links)
-        mass = engine.array("body_mass").index_select(1, links) * (1.0 - comp)
+        comp = links.of(engine.array("gravcomp", of=engine.model.mujoco), 1)
+        mass = links.of(engine.array("body_mass"), 1) * (1.0 - comp)
         # The row beyond the worlds' is that of what they share.
         gravity: Tensor = engine._wp.to_torch(engine.model.gravity)[: engine.num_envs]
         weight = mass.unsqueeze(-1) * gravity.unsqueeze(1)
