@@ -9,7 +9,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test notebooks docs check clean system-libraries
+.PHONY: help setup run test converters notebooks docs check clean system-libraries
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ run: setup ## Train a task; ENV=, NUM_ENVS= and ARGS= choose which and how.
 # One thread for each worker's torch: with more, the workers fight over the cores.
 test: setup ## Run the tests; ARGS= goes to pytest.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+# Their build of USD must not share an environment with usd-core. Python 3.13 has none yet.
+converters: setup ## Create .venv-converters, with which the tests of robot files run in full.
+	$(PYTHON) -m venv --clear $(VENV)-converters
+	$(VENV)-converters/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-dev.txt mujoco-usd-converter urdf-usd-converter
 
 notebooks: setup ## Execute the notebooks and keep their outputs; ARGS="01 06" chooses, ARGS=--check writes nothing.
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -42,7 +48,7 @@ check: setup ## Check style, formatting, types and dependencies, and that the pa
 	scripts/check_package.sh $(VENV)/bin/python
 
 clean: ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) build dist docs/_build docs/environments .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-converters build dist docs/_build docs/environments .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints-dev.txt $(VENV)/bin/python

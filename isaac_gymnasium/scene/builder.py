@@ -222,7 +222,8 @@ class Scene:
     ) -> str:
         """Adds the default prim of a USD file (your own robot or object); returns its path.
 
-        The prim keeps its scale; its position and orientation give way to those asked for.
+        The prim keeps its scale; its position and orientation give way to those asked for. What is
+        bolted to the world is bolted there.
 
         Args:
             name: Name in the environment.
@@ -242,6 +243,7 @@ class Scene:
             prim = self.stage.GetPrimAtPath(path)
             prim.GetReferences().AddReference(str(file.resolve()))
             usd.set_pose(UsdGeom.Xformable(prim), position, orientation, scale)
+            usd.move_world_joints(prim, position, orientation)
         return path
 
     def add_marker(self, name: str, shapes: Shape | Sequence[Shape]) -> None:

@@ -38,23 +38,11 @@ def author_robot(
         usd.set_pose(xform, tuple(pose.ExtractTranslation()), (*q.GetImaginary(), q.GetReal()))
     # Left to itself, an engine roots a floating robot at the middle of the tree.
     root = path if robot.fixed_base else f"{path}/{robot.links[0].name}"
-    UsdPhysics.ArticulationRootAPI.Apply(stage.GetPrimAtPath(root))
-    usd.author_api(
+    author_articulation_root(
         stage.GetPrimAtPath(root),
-        "PhysxArticulationAPI",
-        {
-            "physxArticulation:enabledSelfCollisions": (_TYPES.Bool, robot.self_collisions),
-            "physxArticulation:solverPositionIterationCount": (
-                _TYPES.Int,
-                robot.position_iterations,
-            ),
-            "physxArticulation:solverVelocityIterationCount": (
-                _TYPES.Int,
-                robot.velocity_iterations,
-            ),
-            "physxArticulation:sleepThreshold": (_TYPES.Float, 0.0),
-            "physxArticulation:stabilizationThreshold": (_TYPES.Float, 0.0),
-        },
+        self_collisions=robot.self_collisions,
+        position_iterations=robot.position_iterations,
+        velocity_iterations=robot.velocity_iterations,
     )
     for link in robot.links:
         link_path = f"{path}/{link.name}"
@@ -134,36 +122,79 @@ def _author_joint(stage: Usd.Stage, robot_path: str, joint: Joint) -> None:
     if joint.kind == "fixed":
         return
     # USD writes angles in degrees and angular gains per degree.
-    angular = joint.kind == "revolute"
-    degree = math.degrees(1.0) if angular else 1.0
-    name = "angular" if angular else "linear"
+    degree = math.degrees(1.0) if joint.kind == "revolute" else 1.0
     prim.CreateAxisAttr(token)
     prim.CreateLowerLimitAttr(joint.limits[0] * degree)
     prim.CreateUpperLimitAttr(joint.limits[1] * degree)
-    drive = UsdPhysics.DriveAPI.Apply(prim.GetPrim(), name)
+    author_drive(
+        prim.GetPrim(),
+        angular=joint.kind == "revolute",
+        stiffness=joint.stiffness,
+        damping=joint.damping,
+        effort_limit=joint.effort_limit,
+        velocity_limit=joint.velocity_limit,
+        armature=joint.armature,
+        default=joint.default,
+    )
+
+
+def author_articulation_root(
+    prim: Usd.Prim,
+    *,
+    self_collisions: bool = False,
+    position_iterations: int = 8,
+    velocity_iterations: int = 1,
+) -> None:
+    """Makes a prim the root of an articulation; see `Robot`."""
+    UsdPhysics.ArticulationRootAPI.Apply(prim)
+    usd.author_api(
+        prim,
+        "PhysxArticulationAPI",
+        {
+            "physxArticulation:enabledSelfCollisions": (_TYPES.Bool, self_collisions),
+            "physxArticulation:solverPositionIterationCount": (_TYPES.Int, position_iterations),
+            "physxArticulation:solverVelocityIterationCount": (_TYPES.Int, velocity_iterations),
+            "physxArticulation:sleepThreshold": (_TYPES.Float, 0.0),
+            "physxArticulation:stabilizationThreshold": (_TYPES.Float, 0.0),
+        },
+    )
+
+
+def author_drive(
+    prim: Usd.Prim,
+    *,
+    angular: bool,
+    stiffness: float,
+    damping: float,
+    effort_limit: float,
+    velocity_limit: float,
+    armature: float,
+    default: float = 0.0,
+) -> None:
+    """Drive, rotor and present position of a joint, in radians or metres; see `Joint`."""
+    degree = math.degrees(1.0) if angular else 1.0
+    name = "angular" if angular else "linear"
+    drive = UsdPhysics.DriveAPI.Apply(prim, name)
     drive.CreateTypeAttr("force")
-    drive.CreateStiffnessAttr(joint.stiffness / degree)
-    drive.CreateDampingAttr(joint.damping / degree)
-    drive.CreateMaxForceAttr(joint.effort_limit)
-    drive.CreateTargetPositionAttr(joint.default * degree)
+    drive.CreateStiffnessAttr(stiffness / degree)
+    drive.CreateDampingAttr(damping / degree)
+    drive.CreateMaxForceAttr(effort_limit)
+    drive.CreateTargetPositionAttr(default * degree)
     drive.CreateTargetVelocityAttr(0.0)
     usd.author_api(
-        prim.GetPrim(),
+        prim,
         f"PhysicsJointStateAPI:{name}",
         {
-            f"state:{name}:physics:position": (_TYPES.Float, joint.default * degree),
+            f"state:{name}:physics:position": (_TYPES.Float, default * degree),
             f"state:{name}:physics:velocity": (_TYPES.Float, 0.0),
         },
     )
     usd.author_api(
-        prim.GetPrim(),
+        prim,
         f"PhysxJointAxisAPI:{name}",
         {
-            f"physxJointAxis:{name}:armature": (_TYPES.Float, joint.armature),
-            f"physxJointAxis:{name}:maxJointVelocity": (
-                _TYPES.Float,
-                joint.velocity_limit * degree,
-            ),
+            f"physxJointAxis:{name}:armature": (_TYPES.Float, armature),
+            f"physxJointAxis:{name}:maxJointVelocity": (_TYPES.Float, velocity_limit * degree),
             f"physxJointAxis:{name}:staticFrictionEffort": (_TYPES.Float, 0.0),
             f"physxJointAxis:{name}:dynamicFrictionEffort": (_TYPES.Float, 0.0),
             f"physxJointAxis:{name}:viscousFrictionCoefficient": (_TYPES.Float, 0.0),

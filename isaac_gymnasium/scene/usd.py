@@ -49,6 +49,24 @@ def set_pose(
         xformable.AddScaleOp(UsdGeom.XformOp.PrecisionFloat, "env").Set(Gf.Vec3f(*scale))
 
 
+def move_world_joints(root: Usd.Prim, position: Vec3, orientation: Quat) -> None:
+    """Moves the ends in the world of joints at or below a prim as the prim was moved."""
+    turn, way = Gf.Rotation(Gf.Quatd(to_gf(orientation))), Gf.Vec3d(*position)
+    for prim in Usd.PrimRange(root):
+        joint = UsdPhysics.Joint(prim)
+        if not joint:
+            continue
+        for k, body in enumerate((joint.GetBody0Rel(), joint.GetBody1Rel())):
+            if body.GetTargets():
+                continue
+            where, facing = (
+                (joint.GetLocalPos0Attr(), joint.GetLocalRot0Attr()),
+                (joint.GetLocalPos1Attr(), joint.GetLocalRot1Attr()),
+            )[k]
+            where.Set(Gf.Vec3f(turn.TransformDir(Gf.Vec3d(where.Get())) + way))
+            facing.Set(Gf.Quatf(turn.GetQuat()) * facing.Get())
+
+
 def _scale_of(prim: Usd.Prim) -> Vec3:
     """The scale in a prim's own transform, however that is authored."""
     if not prim.IsA(UsdGeom.Xformable):
