@@ -75,6 +75,11 @@ class FrameMaker:
         edge = min(spacing, 1.5 * float((self._boxes[1] - self._boxes[0])[:2].max()) + 0.2)
         return (edge, edge)
 
+    @property
+    def follows(self) -> bool:
+        """Whether the picture goes along with a body."""
+        return self._row is not None
+
     def snapshot(self) -> Tensor:
         """(N, B + M, 7) what there is to see now, kept."""
         return self._renderer.poses(markers=True).clone()
@@ -157,7 +162,7 @@ class FrameMaker:
             count: K.
             room: Added to both edges of a cell that belongs to what walks about, m.
         """
-        x, y = (edge + room * (self._row is not None) for edge in self._cell)
+        x, y = (edge + room * self.follows for edge in self._cell)
         columns = max(1, round(math.sqrt(count * y / x)))
         index = torch.arange(count)
         zero = torch.zeros(count)

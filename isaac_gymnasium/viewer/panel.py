@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from viser import Icon
 
 from isaac_gymnasium.viewer.session import SOURCES, Moment, Session
 
@@ -15,6 +16,15 @@ __all__ = ["Panel"]
 _COLORS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#4b5563")
 _PLOTTED = 600
 """Newest moments in a plot."""
+_PAUSE = Icon.PLAYER_PAUSE
+_SHARES = ("success", "ended")
+_SHARE = {"range": (0.0, 1.0)}
+_FIRST = ("reward", *_SHARES)
+"""What people look for comes before the terms of the reward."""
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
 
 class Panel:
@@ -24,6 +34,7 @@ class Panel:
         server: A viser server.
         session: What they control.
         envs: How many environments there are to show.
+        follows: Whether the picture can go along with what walks away.
         parameters: Task parameters that can be changed, by name.
         rebuild: Makes the environment anew with changed parameters; None hides them.
 
@@ -38,6 +49,7 @@ class Panel:
         server: Any,
         session: Session,
         envs: int,
+        follows: bool,
         parameters: dict[str, Any],
         rebuild: Callable[[dict[str, Any]], None] | None,
     ) -> None:
@@ -49,11 +61,13 @@ class Panel:
         self._names: list[str] = []
         self._plots: list[Any] = []
         gui = server.gui
+        # Beside the picture, not over it. Sharing would put the controls on the internet.
+        gui.main_panel.dock_right()
+        gui.configure_theme(show_logo=False, show_share_button=False)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Run"):
-            self._add_run(gui, envs)
-        with tabs.add_tab("Plots"):
-            self._plot_folder = gui.add_folder("Last seconds", expand_by_default=True)
+            self._add_run(gui, envs, follows)
+        self._plot_tab = tabs.add_tab("Plots")
         with tabs.add_tab("Actions"):
             self._add_actions(gui)
         if rebuild is not None and parameters:
@@ -62,17 +76,19 @@ class Panel:
 
     # ------------------------------------------------------------------ making it
 
-    def _add_run(self, gui: Any, envs: int) -> None:
-        self._status = gui.add_markdown("")
-        self._play = gui.add_button("Pause")
-        step, reset = gui.add_button("Step"), gui.add_button("Reset")
-        push = gui.add_button("Push")
+    def _add_run(self, gui: Any, envs: int, follows: bool) -> None:
+        self._play = gui.add_button("Pause", icon=_PAUSE)
+        step = gui.add_button("Step", icon=Icon.PLAYER_TRACK_NEXT, color="gray")
+        reset = gui.add_button("Reset", icon=Icon.REFRESH, color="gray")
+        push = gui.add_button("Push", icon=Icon.HAND_FINGER, color="gray")
         self._speed = gui.add_slider("Speed", min=0.1, max=4.0, step=0.1, initial_value=1.0)
         choices = ["all", *(str(k) for k in range(envs))]
         show = gui.add_dropdown("Environment", choices, initial_value="all")
+        self._follow = gui.add_checkbox("Follow", initial_value=follows, visible=follows)
         with gui.add_folder("Time travel"):
             self._time = gui.add_slider("Seconds ago", min=0.0, max=1.0, step=0.01, initial_value=0)
             self._fork = gui.add_button("Go on from here", disabled=True)
+        self._status = gui.add_markdown("")
         self._play.on_click(lambda _: self.set_playing(not self.playing))
         step.on_click(lambda _: self._pause_and(self._session.step))
         reset.on_click(lambda _: self._pause_and(self._session.reset))
@@ -131,6 +147,7 @@ class Panel:
                 for name, handle in inputs.items()
                 if handle.value != parameters[name]
             }
+            problem.content = "Making them …"
             try:
                 rebuild(changed)
             except Exception as error:
@@ -143,12 +160,22 @@ class Panel:
         """Times real time."""
         return float(self._speed.value)
 
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._speed.value = speed
+
+    @property
+    def follow(self) -> bool:
+        """Whether the picture goes along with what walks away."""
+        return bool(self._follow.value)
+
     def set_playing(self, playing: bool) -> None:
         """Plays or pauses; playing on from a moment looked back at goes on from there."""
         if playing and self.index != -1:
             self.go_on_from_here()
         self.playing = playing
         self._play.label = "Pause" if playing else "Play"
+        self._play.icon = _PAUSE if playing else Icon.PLAYER_PLAY
 
     def go_on_from_here(self) -> None:
         """Makes the moment that is shown the present."""
@@ -199,14 +226,18 @@ class Panel:
         if self.index != -1:
             state = "looking back"
         lines = [f"step {moment.step}, {moment.step * session.step_dt:.2f} s, {state}", ""]
-        lines += [f"* {name}: {value:.3g}" for name, value in sorted(moment.values.items())]
+        if moment.values:
+            lines += ["Means over the environments:", "", "| | |", "|---|--:|"]
+        lines += [
+            f"| {name} | {moment.values[name]:.3g} |" for name in sorted(moment.values, key=_order)
+        ]
         self._status.content = "\n".join(lines)
         self._refresh_plots()
 
     def _refresh_plots(self) -> None:
         moments = list(self._session.moments)
         recent = list(islice(moments, max(0, len(moments) - _PLOTTED), None))
-        names = sorted({name for moment in recent for name in moment.values})
+        names = sorted({name for moment in recent for name in moment.values}, key=_order)
         if len(recent) < 2 or not names:
             return
         times = np.array([moment.step for moment in recent]) * self._session.step_dt
@@ -220,7 +251,7 @@ class Panel:
         for plot in self._plots:
             plot.remove()
         self._names, empty = names, np.zeros(2)
-        with self._plot_folder:
+        with self._plot_tab:
             self._plots = [
                 self._server.gui.add_uplot(
                     (empty, empty),
@@ -228,9 +259,11 @@ class Panel:
                         {"label": "s"},
                         {"label": name, "stroke": _COLORS[k % len(_COLORS)], "width": 2},
                     ),
-                    scales={"x": {"time": False}},
+                    scales={"x": {"time": False}, "y": _SHARE if name in _SHARES else {}},
+                    axes=({"size": 28}, {"size": 50}),
+                    padding=(8, 24, 0, 0),
                     title=name,
-                    height=130,
+                    height=110,
                     legend={"show": False},
                 )
                 for k, name in enumerate(names)

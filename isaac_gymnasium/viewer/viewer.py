@@ -15,6 +15,7 @@ import torch
 
 from isaac_gymnasium.rendering.frames import FrameMaker
 from isaac_gymnasium.rendering.view import Lens
+from isaac_gymnasium.scene.model import Vec3
 from isaac_gymnasium.transforms import quat_rotate
 from isaac_gymnasium.viewer.session import Policy, Session
 
@@ -37,7 +38,7 @@ _PICTURES = 30.0
 _PLOTS = 4.0
 """A second."""
 _SHOWN = 64
-_ROOM = 3.0
+_ROOM = 1.0
 """For each that walks about, m."""
 _FOV = math.radians(40.0)
 
@@ -89,23 +90,20 @@ class Viewer:
         self._thread = threading.Thread(target=self._run, name="viewer", daemon=True)
         self._thread.start()
 
-    def _show(self, env: Any) -> None:
+    def _show(self, env: Any, before: Session | None = None) -> None:
         self._server.scene.reset()
         self._server.gui.reset()
         self.session = Session(env, self._policy, seconds=self._seconds)
+        if before is not None and before.sliders.shape == self.session.sliders.shape:
+            self.session.source, self.session.sliders = before.source, before.sliders
         base = self.session.env
         task = base.task
         shown = min(base.num_envs, _SHOWN)
-        maker = FrameMaker(base.engine, task.viewpoint)
-        self._places = maker.layout(shown, room=_ROOM)
-        self._alone, self._ground = torch.zeros(shown, 3), torch.zeros(shown, 3)
-        if maker.uneven:
-            # Environments stand on the ground as they do, and the ground so that one is in view.
-            origins = base.engine.env_origins[:shown].cpu()
-            self._alone = -maker.walked(self.session.moments[-1].poses[:shown].cpu())
-            self._ground = self._alone - origins
-            self._places = origins + self._ground[0]
-        self._world = World(self._server, self.session.renderer, self._places)
+        self._maker = maker = FrameMaker(base.engine, task.viewpoint)
+        self._centers = maker.layout(shown, room=_ROOM)
+        self._origins = base.engine.env_origins[:shown].cpu()
+        self._start = maker.walked(self.session.moments[-1].poses[:shown])
+        self._world = World(self._server, self.session.renderer, self._centers)
         plain = {name: getattr(task, name) for name in type(task).parameters()}
         plain = {
             name: value for name, value in plain.items() if isinstance(value, (int, float, str))
@@ -114,20 +112,29 @@ class Viewer:
             self._server,
             self.session,
             shown,
+            maker.follows,
             plain,
             self._rebuild if self._make is not None else None,
         )
-        lens = Lens(width=4, height=3, fov=_FOV)
-        near = torch.zeros(1, 3) if maker.uneven else self._places
-        pose = maker.overview(near, lens)
-        ahead = quat_rotate(pose[3:], torch.tensor([0.0, 0.0, 1.0]))
-        # The panel covers a part of the picture.
-        pose[:3] -= 0.4 * (pose[:3] - near.mean(0)).norm() * ahead
-        distance = (near.mean(0) - pose[:3]) @ ahead
+        self._aimed: int | None = None
+        position, target = self._aim()
         camera = self._server.initial_camera
-        camera.fov = _FOV
-        camera.position = tuple(pose[:3].tolist())
-        camera.look_at = tuple((pose[:3] + distance * ahead).tolist())
+        camera.fov, camera.position, camera.look_at = _FOV, position, target
+
+    def _aim(self) -> tuple[Vec3, Vec3]:
+        """Where the camera stands and looks, so that what is chosen is seen."""
+        near = self._centers
+        if self._maker.uneven or self._aimed is not None:
+            near = torch.zeros(1, 3)
+        pose = self._maker.overview(near, Lens(width=1, height=1, fov=_FOV))
+        ahead = quat_rotate(pose[3:], torch.tensor([0.0, 0.0, 1.0]))
+        distance = (near.mean(0) - pose[:3]) @ ahead
+        target = pose[:3] + distance * ahead
+        # On a terrain neighbours are far off.
+        away = 3.0 if self._maker.uneven and self._aimed is None else 1.2
+        x, y, z = (target - away * distance * ahead).tolist()
+        u, v, w = target.tolist()
+        return (x, y, z), (u, v, w)
 
     def _rebuild(self, changed: dict[str, Any]) -> None:
         """Makes the environment anew; the old one stays where that fails."""
@@ -136,7 +143,10 @@ class Viewer:
             changed = {**self._changed, **changed}
             made = self._make(changed)
             old, self._made, self._changed = self._made, made, changed
-            self._show(made)
+            panel = self.panel
+            self._show(made, self.session)
+            self.panel.speed = panel.speed
+            self.panel.set_playing(panel.playing)
             if old is not None:
                 old.close()
 
@@ -166,11 +176,26 @@ class Viewer:
             self._closed.wait(max(0.001, wait - time.perf_counter()))
 
     def _draw(self) -> None:
-        moment, shown = self.panel.moment(), self.panel.shown
-        poses, places = moment.poses[: len(self._places)], self._places
-        if shown is not None:
-            poses, places = poses[shown : shown + 1], self._alone[shown : shown + 1]
-        ground = self._ground[shown or 0]
+        shown = self.panel.shown
+        if shown != self._aimed:
+            self._aimed = shown
+            position, target = self._aim()
+            for client in self._server.get_clients().values():
+                client.camera.position, client.camera.look_at = position, target
+        envs = slice(len(self._centers)) if shown is None else slice(shown, shown + 1)
+        poses = self.panel.moment().poses[envs]
+        walked = self._start[envs]
+        if self.panel.follow:
+            walked = self._maker.walked(poses)
+        elif not self._maker.uneven:
+            walked = torch.zeros_like(walked)
+        # The first one, or the only one, stays in its place, and the world passes under it.
+        ground = -walked[0]
+        if self._maker.uneven:
+            ground = ground - self._origins[envs][0]
+            places = self._origins[envs] + ground
+        else:
+            places = -walked if shown is not None else self._centers - walked
         with self._server.atomic():
             self._world.show(poses, places, ground)
 

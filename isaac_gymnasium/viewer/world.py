@@ -15,8 +15,10 @@ from isaac_gymnasium.viewer.shapes import triangles
 
 __all__ = ["World"]
 
-_MARGIN = 20.0
+_MARGIN = 100.0
 """Ground around the environments, m."""
+_SECTION = 2.0
+"""Between the strong lines on the ground, m."""
 _BELOW = 0.002
 """What lies on the ground would flicker through it, m."""
 
@@ -42,6 +44,7 @@ class World:
         self._moving = [shape for shape in renderer.drawables if not shape.shared]
         self._handles: list[Any] = []
         self._ground: list[Any] = []
+        self._planes: list[tuple[Any, Tensor]] = []
         self._count = 0
         self._scene.set_up_direction("+z")
         for index, shape in enumerate(renderer.drawables):
@@ -53,17 +56,19 @@ class World:
         if shape.kind == "plane" and math.isinf(shape.radius):
             # One without end, or a very large one, hides what stands on it from a near camera.
             x, y, _ = self._middle
-            self._scene.add_grid(
+            middle = torch.tensor([x, y, shape.position[2] - _BELOW])
+            plane = self._scene.add_grid(
                 name,
                 width=self._edge,
                 height=self._edge,
                 plane="xy",
                 cell_size=0.5,
-                section_size=2.0,
-                position=(x, y, shape.position[2] - _BELOW),
+                section_size=_SECTION,
+                position=tuple(middle.tolist()),
                 plane_color=_rgb(shape.color),
                 plane_opacity=1.0,
             )
+            self._planes.append((plane, middle))
             return
         vertices, faces = triangles(shape)
         self._ground.append(
@@ -79,10 +84,14 @@ class World:
             poses: (K, B + M, 7) of bodies and markers of the environments to show, environment
                 frame.
             places: (K, 3) where each environment stands in the picture, m.
-            ground: (3,) where the world's origin is, m, as far as it is no endless plane.
+            ground: (3,) where the world's origin is, m.
         """
         for handle in self._ground:
             handle.position = tuple(ground.tolist())
+        # A plane without end looks the same again a section further on.
+        shift = torch.cat((ground[:2] % _SECTION, ground[2:]))
+        for handle, middle in self._planes:
+            handle.position = tuple((middle + shift).tolist())
         if len(poses) != self._count:
             self._rebuild(len(poses))
         still = torch.zeros(len(poses), 1, 7)

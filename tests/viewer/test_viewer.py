@@ -1,5 +1,6 @@
 """The viewer's server, shapes and page; the page in a real browser where there is one."""
 
+import io
 import shutil
 import time
 import urllib.request
@@ -8,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.cli import main
@@ -101,7 +103,7 @@ def test_plays_in_real_time_serves_a_page_and_stops(env):
 def test_robots_stand_close_enough_to_be_seen_however_much_room_they_have():
     env = gym.make_vec("IsaacAnt-v0", num_envs=4, device="cpu")
     with Viewer(env, port=18130) as viewer:
-        places = viewer._places
+        places = viewer._centers
         apart = torch.cdist(places, places) + 100.0 * torch.eye(4)
         assert apart.min() > 2.0 and apart.amin(1).max() < 6.0
         camera = viewer._server.initial_camera
@@ -124,6 +126,40 @@ def test_on_a_terrain_robots_stand_on_their_own_part_of_it():
             # The first, or the one that is shown, stands where the camera looks.
             root = poses[0, viewer.session.renderer.row("Robot"), :3] + places[0]
             assert root[:2].norm() < 1.0 and 0.2 < root[2] < 1.2
+    env.close()
+
+
+def test_who_walks_away_is_followed_and_the_ground_passes_beneath():
+    env = gym.make_vec("IsaacAnt-v0", num_envs=2, device="cpu")
+    with Viewer(env, port=18150) as viewer, viewer._lock:
+        row, world, shown = viewer.session.renderer.row("Robot"), viewer._world, []
+        world.show = lambda poses, places, ground: shown.append((poses, places, ground))
+        walked = torch.tensor([[5.25, -3.5, 0.0], [2.0, 1.0, 0.0]])
+        viewer.session.moments[-1].poses[:, row, :2] = walked[:, :2]
+
+        def stands():
+            viewer._draw()
+            poses, places, ground = shown[-1]
+            return (poses[:, row, :3] + places)[:, :2], ground
+
+        at, ground = stands()
+        torch.testing.assert_close(at, viewer._centers[:, :2])
+        torch.testing.assert_close(ground, -walked[0])
+        viewer.panel.shown = 1
+        at, ground = stands()
+        torch.testing.assert_close(at, torch.zeros(1, 2))
+        torch.testing.assert_close(ground, -walked[1])
+        viewer.panel._follow.value = False
+        at, ground = stands()
+        torch.testing.assert_close(at, walked[1:, :2])
+        assert not ground.any()
+        # A plane without end moves by less than a section, which looks the same.
+        del world.show
+        ((plane, middle),) = world._planes
+        world.show(*shown[0])
+        moved = torch.tensor(plane.position, dtype=torch.float32) - middle
+        assert (moved >= 0.0).all() and (moved < 2.0).all()
+        torch.testing.assert_close((moved + walked[0]) % 2.0, torch.zeros(3))
     env.close()
 
 
@@ -158,6 +194,12 @@ def test_parameters_make_the_environment_anew(env):
             viewer._rebuild({"pole": 1})
         assert viewer.session.env is made[0]
         wait_until(lambda: viewer.session.step_count > 2)
+        viewer.panel.speed, viewer.session.source = 2.0, "zero"
+        viewer.panel.set_playing(False)
+        viewer._rebuild({"max_force": 50.0})
+        assert viewer.session.env.unwrapped.task.episode_length_s == 2.0
+        assert viewer.panel.speed == 2.0 and not viewer.panel.playing
+        assert viewer.session.source == "zero"
     assert made[0].unwrapped.closed
 
 
@@ -181,32 +223,71 @@ def test_command_refuses_what_it_cannot_show(words, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_in_a_browser_the_robot_is_there_and_pause_stops_the_clock(env):
+@pytest.fixture
+def page():
+    """An empty page of a browser that draws without a GPU."""
     playwright = pytest.importorskip("playwright.sync_api")
     software = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
     with (
-        Viewer(env, port=18120) as viewer,
         playwright.sync_playwright() as p,
         p.chromium.launch(executable_path=CHROMIUM, args=software) as browser,
     ):
-        page = browser.new_page(viewport={"width": 480, "height": 320})
+        page = browser.new_page(viewport={"width": 560, "height": 400})
         page.set_default_timeout(120_000)
+        yield page
+
+
+def colors(locator):
+    """(C, 3) the colours of what the browser shows."""
+    pixels = Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
+    return np.unique(np.asarray(pixels).reshape(-1, 3), axis=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_in_a_browser_the_robot_is_there_and_every_control_works(env, page):
+    with Viewer(env, port=18120) as viewer:
+        session, panel = viewer.session, viewer.panel
+
+        def press(name):
+            page.get_by_role("button", name=name, exact=True).click()
+
+        def open_tab(name):
+            page.get_by_role("tab", name=name).click()
+
+        def right(slider):
+            page.locator("[role=slider]:visible").nth(slider).press("ArrowRight")
+
         page.goto(viewer.url)
-        pause = page.get_by_role("button", name="Pause")
-        pause.wait_for()
-        pause.click()
+        press("Pause")
         page.get_by_role("button", name="Play").wait_for()
-        steps = viewer.session.step_count
+        steps = session.step_count
         time.sleep(0.5)
-        assert viewer.session.step_count == steps
-        picture = page.locator("canvas").first.screenshot()
-        page.get_by_role("button", name="Step", exact=True).click()
-        wait_until(lambda: viewer.session.step_count == steps + 1, 60)
-    import io
+        assert session.step_count == steps
+        assert len(colors(page.locator("canvas").first)) > 50
+        press("Step")
+        wait_until(lambda: session.step_count == steps + 1, 60)
 
-    from PIL import Image
+        pushed = session.moments[-1].poses
+        press("Push")
+        wait_until(lambda: session.moments[-1].poses is not pushed)
+        right(0)
+        wait_until(lambda: panel.speed == pytest.approx(1.1))
+        page.locator("input:visible").last.fill("0.2")
+        page.keyboard.press("Enter")
+        wait_until(lambda: panel.index != -1)
+        press("Go on from here")
+        back = round(0.2 / session.step_dt)
+        wait_until(lambda: session.step_count == steps + 1 - back)
 
-    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+        open_tab("Plots")
+        plot = page.locator(".uplot").first
+        assert plot.inner_text().startswith("reward")
+        wait_until(lambda: (colors(plot) == (0x25, 0x63, 0xEB)).all(-1).any(), 60)
+        open_tab("Actions")
+        right(0)
+        wait_until(lambda: session.source == "sliders" and session.sliders[0] > 0)
+        open_tab("Run")
+        page.locator("input:visible").nth(1).click()
+        page.get_by_role("option", name="2", exact=True).click()
+        wait_until(lambda: panel.shown == 2)
