@@ -3,7 +3,9 @@
 A picture shows a run of environments (one for a camera's image, many for an overview), each with
 the same shapes at poses of its own, and the shapes of the world, once. A ray first asks which
 environments' bounding spheres it meets, then which shapes', and only then intersects. Primitives
-are met analytically, meshes through Warp's bounding volume hierarchy.
+are met analytically, meshes through Warp's bounding volume hierarchy. Images of one environment ask
+less: masks made beforehand tell which shapes the rays of a tile of pixels can meet at all, and
+which can stand between the sun and a cell of the plane across its rays.
 
 The formulas for rays against boxes, capsules, cylinders and cones are the textbook ones: a quadric
 cut by two planes.
@@ -26,6 +28,9 @@ MISS = wp.constant(1.0e30)
 TIE = wp.constant(1.0e-5)
 TILE_WIDTH = wp.constant(8)
 TILE_HEIGHT = wp.constant(4)
+SUN_CELLS = wp.constant(16)
+EVERY = wp.constant(wp.int64(-1))
+SLACK = wp.constant(1.0e-4)
 
 
 @wp.struct
@@ -59,6 +64,19 @@ class Placed:
     poses: wp.array2d(dtype=wp.transform)
     spheres: wp.array2d(dtype=wp.vec4)
     bounds: wp.array(dtype=wp.vec4)
+
+
+@wp.struct
+class Masks:
+    """Which shapes of its environment an image's rays may meet: bit s % 64 for shape s.
+
+    `seen` (I, tiles) through a tile, `shading` (I, SUN_CELLS ** 2) on the way to the sun. Neither
+    is used where `there` is 0.
+    """
+
+    there: int
+    seen: wp.array2d(dtype=wp.int64)
+    shading: wp.array2d(dtype=wp.int64)
 
 
 @wp.struct
@@ -275,6 +293,37 @@ def beyond(sphere: wp.vec4, o: wp.vec3, d: wp.vec3, most: float):
 
 
 @wp.func
+def has(mask: wp.int64, s: int):
+    return ((mask >> wp.int64(s & 63)) & wp.int64(1)) != wp.int64(0)
+
+
+@wp.func
+def sun_axes(sun: wp.vec3):
+    """Two axes across the sun's rays."""
+    aside = wp.vec3(0.0, 0.0, 1.0)
+    if wp.abs(sun[2]) > 0.9:
+        aside = wp.vec3(1.0, 0.0, 0.0)
+    u = wp.normalize(wp.cross(sun, aside))
+    return u, wp.cross(sun, u)
+
+
+@wp.func
+def sun_cell(bound: wp.vec4, sun: wp.vec3, p: wp.vec3):
+    """Where a point's way to the sun crosses a board that holds an environment's bounding sphere.
+
+    Ways beside the board have that of its edge: they miss the sphere and all that is in it.
+    """
+    u, v = sun_axes(sun)
+    q = p - wp.vec3(bound[0], bound[1], bound[2])
+    half = 0.5 * float(SUN_CELLS)
+    scale = half / wp.max(bound[3], 1.0e-6)
+    last = float(SUN_CELLS - 1)
+    x = int(wp.clamp(wp.dot(q, u) * scale + half, 0.0, last))
+    y = int(wp.clamp(wp.dot(q, v) * scale + half, 0.0, last))
+    return y * SUN_CELLS + x
+
+
+@wp.func
 def local_ray(shapes: Shapes, s: int, at: wp.transform, o: wp.vec3, d: wp.vec3):
     q = wp.transform_get_rotation(at)
     k = shapes.inverse_scale[s]
@@ -292,6 +341,7 @@ def nearest(
     d: wp.vec3,
     near: float,
     any_hit: int,
+    mask: wp.int64,
 ):
     hit = Hit()
     hit.distance = MISS
@@ -302,16 +352,18 @@ def nearest(
         place = first + k
         begin = shapes.first
         end = shapes.environment
+        bits = mask
         skip = bool(False)
         if k == count:
+            bits = EVERY
             place = first
             begin = shapes.environment
             end = shapes.count
         else:
-            skip = beyond(placed.bounds[place], o, d, hit.distance)
+            skip = bits == wp.int64(0) or beyond(placed.bounds[place], o, d, hit.distance)
         if not skip:
             for s in range(begin, end):
-                if not beyond(placed.spheres[place, s], o, d, hit.distance):
+                if has(bits, s) and not beyond(placed.spheres[place, s], o, d, hit.distance):
                     kind = shapes.kind[s]
                     # The ground throws no shadow.
                     if any_hit == 0 or kind != PLANE:
@@ -375,6 +427,7 @@ def encode(linear: float):
 def shade(
     shapes: Shapes,
     placed: Placed,
+    masks: Masks,
     first: int,
     count: int,
     look: Look,
@@ -401,7 +454,11 @@ def shade(
         direct = facing
         if look.shadows == 1:
             start = p + (1.0e-4 + 1.0e-5 * hit.distance) * n
-            shadow = nearest(shapes, placed, first, count, start, sun, 1.0e-5, 1)
+            mask = wp.int64(EVERY)
+            # Several samples see several points of the sun, which the board is not made for.
+            if masks.there == 1 and look.samples == 1:
+                mask = masks.shading[first, sun_cell(placed.bounds[first], sun, start)]
+            shadow = nearest(shapes, placed, first, count, start, sun, 1.0e-5, 1, mask)
             if shadow.shape >= 0:
                 direct = 0.0
         if direct > 0.0 and not ground:
@@ -417,6 +474,14 @@ def shade(
 
 
 # ---------------------------------------------------------------------- kernels
+
+
+@wp.func
+def ray_through(lens: Lens, column: float, row: float):
+    """A ray through a point of the picture, in the camera's frame and as long as its depth is 1."""
+    x = (2.0 * column / float(lens.width) - 1.0) * lens.tan_x
+    y = (2.0 * row / float(lens.height) - 1.0) * lens.tan_y
+    return wp.vec3(x, y, 1.0)
 
 
 @wp.func
@@ -477,11 +542,78 @@ def bound_environments(shapes: Shapes, placed: Placed):
     placed.bounds[k] = wp.vec4(center[0], center[1], center[2], radius)
 
 
+@wp.kernel
+def mask_tiles(
+    shapes: Shapes,
+    placed: Placed,
+    cameras: wp.array(dtype=wp.transform),
+    changed: wp.array(dtype=wp.int32),
+    lens: Lens,
+    masks: Masks,
+):
+    """Which shapes' spheres touch the cone about a tile of pixels."""
+    image, tile = wp.tid()
+    if changed[image] == 0:
+        return
+    tiles = (lens.width + TILE_WIDTH - 1) // TILE_WIDTH
+    row = float(tile // tiles * TILE_HEIGHT)
+    column = float(tile % tiles * TILE_WIDTH)
+    middle = wp.normalize(
+        ray_through(lens, column + 0.5 * float(TILE_WIDTH), row + 0.5 * float(TILE_HEIGHT))
+    )
+    cosine = float(1.0)
+    for corner in range(4):
+        x = column + float(corner % 2 * TILE_WIDTH)
+        y = row + float(corner // 2 * TILE_HEIGHT)
+        cosine = wp.min(cosine, wp.dot(middle, wp.normalize(ray_through(lens, x, y))))
+    sine = wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0))
+    o = wp.transform_get_translation(cameras[image])
+    axis = wp.transform_vector(cameras[image], middle)
+    mask = wp.int64(0)
+    for s in range(shapes.first, shapes.environment):
+        sphere = placed.spheres[image, s]
+        to = wp.vec3(sphere[0], sphere[1], sphere[2]) - o
+        along = wp.dot(to, axis)
+        off = wp.length(to - along * axis)
+        if off * cosine - along * sine <= sphere[3] + SLACK * wp.length(to):
+            mask = mask | (wp.int64(1) << wp.int64(s & 63))
+    masks.seen[image, tile] = mask
+
+
+@wp.kernel
+def mask_sun(
+    shapes: Shapes,
+    placed: Placed,
+    changed: wp.array(dtype=wp.int32),
+    suns: wp.array(dtype=wp.vec3),
+    masks: Masks,
+):
+    """Which shapes' spheres touch the rays of the sun through a cell; see `sun_cell`."""
+    image, cell = wp.tid()
+    if changed[image] == 0:
+        return
+    bound = placed.bounds[image]
+    edge = 2.0 * wp.max(bound[3], 1.0e-6) / float(SUN_CELLS)
+    x = edge * (float(cell % SUN_CELLS) + 0.5 - 0.5 * float(SUN_CELLS))
+    y = edge * (float(cell // SUN_CELLS) + 0.5 - 0.5 * float(SUN_CELLS))
+    u, v = sun_axes(wp.normalize(suns[wp.min(image, suns.shape[0] - 1)]))
+    mask = wp.int64(0)
+    for s in range(shapes.first, shapes.environment):
+        sphere = placed.spheres[image, s]
+        to = wp.vec3(sphere[0] - bound[0], sphere[1] - bound[1], sphere[2] - bound[2])
+        away = wp.length(wp.vec2(wp.dot(to, u) - x, wp.dot(to, v) - y))
+        # Half the diagonal of the cell, and what rounding may add.
+        if away <= sphere[3] + 0.7072 * edge + SLACK * (1.0 + bound[3]):
+            mask = mask | (wp.int64(1) << wp.int64(s & 63))
+    masks.shading[image, cell] = mask
+
+
 # With all the registers it asks for, too few threads would run to hide what each waits for.
 @wp.kernel(cuda_max_registers=64)
 def cast_rays(
     shapes: Shapes,
     placed: Placed,
+    masks: Masks,
     environments: int,
     cameras: wp.array(dtype=wp.transform),
     changed: wp.array(dtype=wp.int32),
@@ -524,22 +656,24 @@ def cast_rays(
     o = wp.transform_get_translation(camera)
     first = image * environments
     pixel = 2.0 * lens.tan_y / float(lens.height)
+    mask = wp.int64(EVERY)
+    if masks.there == 1:
+        tiles = (lens.width + TILE_WIDTH - 1) // TILE_WIDTH
+        mask = masks.seen[image, (first_band + band) % bands * tiles + tile]
     color = wp.vec3()
     for sample in range(look.samples * look.samples):
         u = (float(sample % look.samples) + 0.5) / float(look.samples)
         v = (float(sample // look.samples) + 0.5) / float(look.samples)
-        x = (2.0 * (float(column) + u) / float(lens.width) - 1.0) * lens.tan_x
-        y = (2.0 * (float(row) + v) / float(lens.height) - 1.0) * lens.tan_y
-        ray = wp.vec3(x, y, 1.0)
+        ray = ray_through(lens, float(column) + u, float(row) + v)
         stretch = wp.length(ray)
         d = wp.transform_vector(camera, ray / stretch)
-        hit = nearest(shapes, placed, first, environments, o, d, lens.near * stretch, 0)
+        hit = nearest(shapes, placed, first, environments, o, d, lens.near * stretch, 0, mask)
         if want_rgb == 1:
             # The sun is a small disc: each sample sees another point of it.
             sun = own.sun
             if look.samples > 1:
                 sun = wp.normalize(sun + 0.03 * wp.vec3(u - 0.5, v - 0.5, u - v))
-            seen = shade(shapes, placed, first, environments, own, sun, hit, o, d, pixel)
+            seen = shade(shapes, placed, masks, first, environments, own, sun, hit, o, d, pixel)
             color += wp.vec3(encode(seen[0]), encode(seen[1]), encode(seen[2]))
         if want_depth == 1:
             if hit.shape >= 0:

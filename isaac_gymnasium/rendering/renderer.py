@@ -335,6 +335,33 @@ class Renderer:
             inputs=[shapes, placed],
             **where,
         )
+        # Tiles of pixels, in bands of them.
+        wide, high = kernels.TILE_WIDTH, kernels.TILE_HEIGHT
+        bands, tiles = -(-lens.height // high), -(-lens.width // wide)
+        lights = lights or self._light
+        lit = [
+            wp.from_torch(each, dtype=wp.vec3)
+            for each in (lights.direction, lights.sun, lights.sky)
+        ]
+        masks = kernels.Masks()
+        masks.there = int(len(poses) == count)
+        cells = kernels.SUN_CELLS**2
+        if masks.there:
+            seen = torch.empty(count, bands * tiles, dtype=torch.int64, device=self.device)
+            shading = torch.empty(count, cells, dtype=torch.int64, device=self.device)
+            masks.seen, masks.shading = wp.from_torch(seen), wp.from_torch(shading)
+            wp.launch(
+                kernels.mask_tiles,
+                dim=(count, bands * tiles),
+                inputs=[shapes, placed, camera_array, changed_array, self._lens(lens), masks],
+                **where,
+            )
+            wp.launch(
+                kernels.mask_sun,
+                dim=(count, cells),
+                inputs=[shapes, placed, changed_array, lit[0], masks],
+                **where,
+            )
         arrays = [
             wp.from_torch(images.rgb),
             wp.from_torch(images.depth),
@@ -343,15 +370,7 @@ class Renderer:
         ]
         wants = [int(name in images.outputs) for name in OUTPUTS]
         look = self._look(samples, shadows)
-        lights = lights or self._light
-        lit = [
-            wp.from_torch(each, dtype=wp.vec3)
-            for each in (lights.direction, lights.sun, lights.sky)
-        ]
-
-        # Tiles of pixels, in bands of them.
-        wide, high = kernels.TILE_WIDTH, kernels.TILE_HEIGHT
-        bands, tiles = count * -(-lens.height // high), -(-lens.width // wide)
+        bands *= count
 
         def cast(first: int, number: int) -> None:
             wp.launch(
@@ -360,6 +379,7 @@ class Renderer:
                 inputs=[
                     shapes,
                     placed,
+                    masks,
                     len(poses) // count,
                     camera_array,
                     changed_array,
