@@ -1,4 +1,4 @@
-"""Write docs/parity.md: every task on both engines, with a trained policy where there is one.
+"""Write docs/parity.md and its figures: every task on both engines, with a policy if there is one.
 
     python scripts/parity.py --runs runs --device cpu
 
@@ -24,6 +24,7 @@ from isaac_gymnasium.policies import shipped_policies
 from isaac_gymnasium.registration import registered_tasks
 
 _PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
+_FIGURES = Path("images", "parity")
 _SMALL = {
     # Rows of tiles cost time to make, and the comparison needs few.
     id: ["--env.levels", "3", "--env.tiles", "10", "--env.first-levels", "2"]
@@ -48,7 +49,7 @@ class Arguments:
     jobs: int = 1
     """Tasks at once."""
     page: Path = field(default=_PAGE)
-    """What to write."""
+    """What to write; the figures go to images/parity beside it."""
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
     given = tyro.cli(Arguments, description=__doc__)
     ids = given.ids or tuple(registered_tasks())
     found: list[tuple[str, str]] = []
+    (given.page.parent / _FIGURES).mkdir(parents=True, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
         for section in pool.map(lambda id: _section(id, given), ids):
             found += [] if section is None else [section]
@@ -69,8 +71,8 @@ def _page(found: list[tuple[str, str]], given: Arguments) -> str:
         "What the rows mean, and where the differences come from: [Engines](engines.md). Made by:",
         "",
         "```bash",
-        f"python scripts/parity.py --runs runs --device {given.device} "
-        f"--num-envs {given.num_envs} --episodes {given.episodes}",
+        f"python scripts/parity.py{' --runs runs' if given.runs else ''} "
+        f"--device {given.device} --num-envs {given.num_envs} --episodes {given.episodes}",
         "```",
         "",
         "## One policy on each engine",
@@ -88,10 +90,11 @@ def _page(found: list[tuple[str, str]], given: Arguments) -> str:
 def _section(id: str, given: Arguments) -> tuple[str, str] | None:
     policy = _policy(id, given.runs)
     with tempfile.TemporaryDirectory() as folder:
-        numbers = Path(folder) / "numbers.json"
+        numbers, figure = Path(folder) / "numbers.json", _FIGURES / f"{id}.svg"
         command = [sys.executable, "-m", "isaac_gymnasium.cli", "parity", id]
         command += ["--engines", "physx", "newton", "--device", given.device]
         command += ["--num-envs", str(given.num_envs), "--episodes", str(given.episodes)]
+        command += ["--figure", str(given.page.parent / figure)]
         command += ["--json", str(numbers), *_SMALL.get(id, [])]
         command += [] if policy is None else ["--policy", policy]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -106,7 +109,8 @@ def _section(id: str, given: Arguments) -> tuple[str, str] | None:
         name = "of the package" if policy == id else f"`{Path(policy).name}`"
         values = (", ".join(rows.get(f"policy: {what}", ())) for what in ("return", "success, %"))
         summary = f"| `{id}` | {name} | {' | '.join(values)} |"
-    return "\n".join([f"## {id}", "", *table]), summary
+    picture = f"![Distance between the engines over one second]({figure})"
+    return "\n".join([f"## {id}", "", *table, "", picture]), summary
 
 
 def _policy(id: str, runs: Path | None) -> str | None:

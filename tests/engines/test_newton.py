@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 import torch
 
 pytest.importorskip("newton")
+
+import warp
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
 from isaac_gymnasium.engines.newton import NewtonEngine
@@ -305,6 +308,33 @@ def test_recorded_substeps_change_no_bit() -> None:
     assert torch.equal(run(True), run(False))
 
 
+def test_where_substeps_cannot_be_recorded_each_is_launched_and_one_line_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(env_spacing=2.0)
+    scene.add_robot("Robot", cartpole(), position=(0.0, 0.0, 2.0))
+    recorded, plain = (NewtonEngine(scene, N, DT, CPU) for _ in range(2))
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no graphs here")
+
+    for engine in (recorded, plain):
+        if engine is plain:
+            monkeypatch.setattr(engine._wp, "ScopedCapture", refuse)
+        engine.articulation("Robot").set_dof_efforts(torch.full((N, 2), 3.0))
+        for _ in range(3):
+            engine.step(2)
+    assert recorded._graphs[2] is not None
+    said = [r.getMessage() for r in caplog.records if r.name == "isaac_gymnasium.newton"]
+    assert [x for x in said if "graph" in x] == [
+        "Newton steps without a graph, which is slower: no graphs here"
+    ]
+    places = [engine.articulation("Robot").dof_pos for engine in (recorded, plain)]
+    assert torch.equal(*places) and bool(places[0].abs().max() > 0.0)
+    recorded.close()
+    plain.close()
+
+
 @pytest.mark.parametrize("restitution", [0.3, 0.6, 0.9])
 def test_contacts_return_the_speed_that_restitution_says(restitution: float) -> None:
     # One dimension, by itself: a unit mass on the spring and damper.
@@ -575,3 +605,27 @@ def test_other_threads_launch_their_kernels_while_those_of_a_step_are_listed() -
 
     compile_kernels(launch_in_another_thread)
     assert torch.equal(found[0].flatten(1), streams.bits(8))
+
+
+@warp.kernel(module="unique")
+def double(values: warp.array(dtype=float)) -> None:
+    values[warp.tid()] *= 2.0
+
+
+def test_compiling_is_announced_once_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
+    values = warp.ones(3, dtype=float, device="cpu")
+
+    def launch() -> None:
+        warp.launch(double, dim=3, inputs=[values], device="cpu")
+
+    compile_kernels(launch)
+    assert values.numpy().tolist() == [1.0] * 3, "nothing is launched"
+    assert "Newton compiles its kernels, once (physics step)" in capsys.readouterr().err
+    assert list(tmp_path.rglob("*.o"))
+    compile_kernels(launch)
+    assert "compiles" not in capsys.readouterr().err
+    launch()
+    assert values.numpy().tolist() == [2.0] * 3
