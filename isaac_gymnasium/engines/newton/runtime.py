@@ -21,6 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from isaac_gymnasium._warp import import_warp
 from isaac_gymnasium.engines.base import EngineError
 from isaac_gymnasium.locks import turns
 
@@ -52,9 +53,8 @@ def import_newton() -> tuple[Any, Any]:
         EngineError: If Newton or its MuJoCo solver is missing.
     """
     try:
-        import warp
-
-        warp.config.log_level = warp.LOG_WARNING
+        # First: torch's streams can be told to Warp only once it has looked for devices.
+        warp = import_warp()
         import newton
 
         importlib.import_module("mujoco_warp")
@@ -63,8 +63,6 @@ def import_newton() -> tuple[Any, Any]:
             f"engine 'newton' needs newton with its simulators ({error}): "
             'pip install "isaac-gymnasium[newton]"'
         ) from error
-    # torch's streams can be told to Warp only once it has looked for devices.
-    warp.init()
     return warp, newton
 
 
