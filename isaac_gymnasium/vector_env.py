@@ -16,7 +16,7 @@ from torch import Tensor
 
 from isaac_gymnasium.engines import EngineError, load_engine
 from isaac_gymnasium.locks import turns
-from isaac_gymnasium.memory import room_for
+from isaac_gymnasium.memory import garbage_kept, room_for
 from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
     check_extras,
@@ -146,7 +146,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.state_space = self.task.state_space()
         self._guard_settings = nan_guard, nan_folder
         self._process = os.getpid()
-        with _starting:
+        with _starting, garbage_kept():
             self._start(engine, deterministic, randomization)
 
     def _start(

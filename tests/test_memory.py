@@ -1,5 +1,6 @@
 """What is said when memory runs out; the test of the command line makes it run out."""
 
+import gc
 import re
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 import torch
 
 from isaac_gymnasium.cli import main
-from isaac_gymnasium.memory import asked_for, available, is_out_of_memory, room_to_train
+from isaac_gymnasium.memory import (
+    asked_for,
+    available,
+    garbage_kept,
+    is_out_of_memory,
+    room_to_train,
+)
+from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 CPU = torch.device("cpu")
 PETABYTE = 2**50
@@ -57,3 +65,44 @@ def test_training_beyond_memory_is_one_line(tmp_path, capsys):
 def test_environments_beyond_memory_are_one_line(capsys):
     assert main(["train", "IsaacCartpole-v0", "--device", "cpu", "--num-envs", str(10**9)]) == 2
     assert "1000000000 environments do not fit" in capsys.readouterr().err
+
+
+def test_no_search_for_garbage_while_an_environment_is_made(engine_name):
+    searches: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        searches.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        threshold = gc.get_threshold()
+        gc.set_threshold(1)  # otherwise so small an environment might be made between two
+        seen = []
+
+        class Watched(IsaacVectorEnv):
+            def _start(self, *args):
+                seen.append((gc.isenabled(), len(searches)))
+                super()._start(*args)
+                seen.append((gc.isenabled(), len(searches)))
+
+        Watched("isaac_gymnasium.envs.cartpole:Cartpole", 2, engine=engine_name).close()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(note)
+    (before, first), (after, last) = seen
+    assert not before and not after and first == last
+    assert gc.isenabled()
+
+
+def test_garbage_is_searched_again_afterwards_and_only_where_it_was():
+    with pytest.raises(ValueError), garbage_kept():
+        assert not gc.isenabled()
+        raise ValueError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with garbage_kept():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
