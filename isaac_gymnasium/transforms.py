@@ -34,6 +34,7 @@ __all__ = [
     "quat_to_matrix",
     "quat_to_rotation_vector",
     "roll_from_quat",
+    "sum_in_order",
     "wrap_to_pi",
     "yaw_from_quat",
 ]
@@ -218,6 +219,19 @@ def wrap_to_pi(angle: torch.Tensor) -> torch.Tensor:
     Both ends occur, and float32 may round past them by an ulp of ``angle``.
     """
     return angle - math.tau * torch.round(angle / math.tau)
+
+
+def sum_in_order(values: torch.Tensor, dim: int) -> torch.Tensor:
+    """Sum over a dimension of few entries, one after the other.
+
+    `torch.sum` over any but the last dimension shares the entries out among a GPU's threads, and
+    into how many parts depends on the number of rows.
+    """
+    first, *others = values.unbind(dim)
+    total: torch.Tensor = first.clone()
+    for each in others:
+        total += each
+    return total
 
 
 def _rotate(xyz: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

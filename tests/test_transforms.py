@@ -285,6 +285,14 @@ def test_wrap_to_pi_keeps_the_direction_and_the_interval():
     assert torch.equal(tf.wrap_to_pi(inside), inside)
 
 
+def test_a_sum_in_order_is_a_sum_and_leaves_its_terms_alone():
+    terms = random_poses(9).view(3, 3, 7)
+    before = terms.clone()
+    for dim in (0, 1, -1):
+        assert_close(tf.sum_in_order(terms, dim), terms.double().sum(dim))
+    assert torch.equal(terms, before)
+
+
 def test_leading_dimensions_broadcast():
     q, v, pose = random_quats(6).view(6, 1, 4), random_vectors(5), random_poses(5)
     for rotated in (tf.quat_rotate(q, v), tf.quat_rotate_inverse(q, v)):
@@ -316,6 +324,7 @@ EVERY_FUNCTION = {
     "pose_inverse": lambda p, o: tf.pose_inverse(p),
     "orientation_error": lambda p, o: tf.orientation_error(p[:, 3:], o[:, 3:]),
     "wrap_to_pi": lambda p, o: tf.wrap_to_pi(10.0 * p),
+    "sum_in_order": lambda p, o: tf.sum_in_order(p.unsqueeze(2) * o.unsqueeze(1), 1),
 }
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.transforms import sum_in_order
+
 
 def differential_ik(
     jacobian: Tensor,
@@ -36,7 +38,7 @@ def differential_ik(
         error = error - (jacobian * posture_step.unsqueeze(1)).sum(-1)
     gram = (jacobian.unsqueeze(2) * jacobian.unsqueeze(1)).sum(-1)
     gram.diagonal(dim1=-2, dim2=-1).add_(damping * damping)
-    step = (jacobian * solve_spd(gram, error).unsqueeze(-1)).sum(1)
+    step = sum_in_order(jacobian * solve_spd(gram, error).unsqueeze(-1), 1)
     return step if posture_step is None else step + posture_step
 
 

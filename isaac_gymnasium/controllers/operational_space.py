@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.controllers.differential_ik import solve_spd
+from isaac_gymnasium.transforms import sum_in_order
 
 
 def operational_space_torque(
@@ -43,12 +44,12 @@ def operational_space_torque(
     """
     transposed = jacobian.transpose(1, 2)
     moved = solve_spd(mass_matrix, transposed)  # M^-1 J^T, (N, D, 6)
-    mobility = (jacobian.unsqueeze(-1) * moved.unsqueeze(1)).sum(2)
+    mobility = sum_in_order(jacobian.unsqueeze(-1) * moved.unsqueeze(1), 2)
     mobility.diagonal(dim1=-2, dim2=-1).add_(damping * damping)
     if posture_acceleration is not None:
         acceleration = acceleration - (jacobian * posture_acceleration.unsqueeze(1)).sum(-1)
     force = solve_spd(mobility, acceleration)
-    torque = (transposed * force.unsqueeze(1)).sum(-1)
+    torque = sum_in_order(jacobian * force.unsqueeze(-1), 1)
     if posture_acceleration is None:
         return torque
     return torque + (mass_matrix * posture_acceleration.unsqueeze(1)).sum(-1)

@@ -18,6 +18,7 @@ from isaac_gymnasium.robots.balance_table import (
 )
 from isaac_gymnasium.scene.model import sphere
 from isaac_gymnasium.task import Task
+from isaac_gymnasium.transforms import sum_in_order
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -111,7 +112,7 @@ class BallBalance(Task):
     def pre_physics_step(self, actions: Tensor) -> None:
         self.legs += (self.leg_speed * self.step_dt) * actions
         self.legs.clamp_(-LIFT_LIMIT, LIFT_LIMIT)
-        targets = (self.legs.unsqueeze(-1) * self.plane).sum(1)
+        targets = sum_in_order(self.legs.unsqueeze(-1) * self.plane, 1)
         targets[:, 1:].clamp_(-TILT_LIMIT, TILT_LIMIT)
         self.table.set_dof_targets(targets)
 

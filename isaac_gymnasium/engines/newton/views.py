@@ -11,7 +11,7 @@ from torch import Tensor
 from isaac_gymnasium.engines.base import Articulation, Body, EngineError, RigidBody
 from isaac_gymnasium.engines.newton import properties
 from isaac_gymnasium.engines.newton.properties import Properties
-from isaac_gymnasium.transforms import quat_rotate
+from isaac_gymnasium.transforms import quat_rotate, sum_in_order
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.newton.engine import NewtonEngine
@@ -193,8 +193,8 @@ class NewtonArticulation(_NewtonBody, Articulation):
         # The row beyond the worlds' is that of what they share.
         gravity: Tensor = engine._wp.to_torch(engine.model.gravity)[: engine.num_envs]
         weight = mass.unsqueeze(-1) * gravity.unsqueeze(1)
-        force: Tensor = -(self.jacobian[:, :, :3] * weight.unsqueeze(-1)).sum((1, 2))
-        return force
+        pulls = sum_in_order(self.jacobian[:, :, :3] * weight.unsqueeze(-1), 2)
+        return -sum_in_order(pulls, 1)
 
 
 class NewtonRigidBody(_NewtonBody, RigidBody):
