@@ -22,6 +22,7 @@ from pathlib import Path
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 
 from isaac_gymnasium.scene import usd
+from isaac_gymnasium.scene.inertia import shapes_inertial
 from isaac_gymnasium.scene.mesh import TriangleMesh
 from isaac_gymnasium.scene.model import (
     IDENTITY,
@@ -187,6 +188,11 @@ class Scene:
                 velocity_iterations=velocity_iterations,
                 max_depenetration_velocity=max_depenetration_velocity,
             )
+            parts = [shapes] if isinstance(shapes, Shape) else list(shapes)
+            if parts and inertial is None and not any(shape.collides for shape in parts):
+                # Engines look at colliders alone, and would guess where there are none.
+                inertial = shapes_inertial(parts, mass=mass, density=density)
+                mass = density = None
             usd.author_mass(prim, mass=mass, density=density, inertial=inertial)
             self._add_shapes(path, shapes)
         return path

@@ -253,6 +253,21 @@ def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         load_engine("physx")
 
 
+@pytest.mark.parametrize("given", [{"mass": 0.3}, {"density": 0.3 / 0.006}])
+def test_a_body_that_collides_with_nothing_has_the_mass_properties_of_its_shapes(
+    given: dict[str, float], engine_name: str
+) -> None:
+    scene = Scene(env_spacing=2.0)
+    scene.add_rigid_body("Ghost", box((0.1, 0.2, 0.3), collides=False), **given)
+    engine = load_engine(engine_name)(scene, 2, 1 / 120, torch.device("cpu"))
+    ghost = engine.rigid_body("Ghost")
+    torch.testing.assert_close(ghost.get_property("mass").flatten(), torch.full((2,), 0.3))
+    moments = torch.tensor([0.13, 0.1, 0.05]) * 0.3 / 12.0
+    found = ghost.get_property("inertia").view(2, 3, 3)
+    torch.testing.assert_close(found, moments.diag().expand(2, 3, 3), rtol=1e-5, atol=1e-9)
+    engine.close()
+
+
 def test_a_restart_keeps_handles_and_properties_and_forgets_the_rest(device: torch.device) -> None:
     scene = cube_scene()
     scene.enable_contact_reports("Cube")
