@@ -29,6 +29,7 @@ templates_path: list[str] = []
 html_theme = "furo"
 html_title = f"isaac-gymnasium {release}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 
 myst_enable_extensions = ["attrs_inline", "deflist"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import struct
 import zlib
@@ -108,6 +109,13 @@ def test_what_training_reaches_is_shown_where_it_is_known(tmp_path: Path) -> Non
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "IsaacAnt-v0.md").touch()
     assert "{include} ../results/IsaacAnt-v0.md" in site.page("IsaacAnt-v0", cls, tmp_path)
+    record = {"IsaacAnt-v0": {"evaluation": {"success": {"median": 0.9453}}}}
+    (tmp_path / "results" / "results.json").write_text(json.dumps(record))
+    site.write_pages(tmp_path)
+    rows = (tmp_path / "environments" / "index.md").read_text().splitlines()
+    assert [row for row in rows if "success 94.5 %" in row] == [
+        row for row in rows if "[IsaacAnt-v0]" in row
+    ]
 
 
 @pytest.mark.parametrize(

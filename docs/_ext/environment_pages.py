@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.resources
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -59,7 +60,7 @@ envs = gym.make_vec("{id}", num_envs=1024)
 | source | [{file}](../../{file}) |
 
 {body}
-
+{results}
 ## Keywords
 
 | keyword | default |
@@ -73,7 +74,7 @@ What `isaac-gymnasium train {id}` takes unless told otherwise; `--help` after it
 ```yaml
 {preset}
 ```
-{results}"""
+"""
 
 RESULTS = """
 ## What training reaches
@@ -142,7 +143,7 @@ def write_pages(docs: Path) -> None:
         names="\n".join(tasks),
         rows="\n".join(
             f"| [![{id}](../_static/envs/{id}.png){{width=160px}}]({id}.md) "
-            f"| [{id}]({id}.md)<br>{text} |"
+            f"| [{id}]({id}.md)<br>{text}{_reached(id, docs)} |"
             for id, text in summaries.items()
         ),
     )
@@ -156,6 +157,16 @@ def write_pages(docs: Path) -> None:
         # Sphinx reads again what is newer than its last build.
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
+
+
+def _reached(id: str, docs: Path) -> str:
+    """A line about the share of episodes that succeed after training, where it is known."""
+    file = docs / "results" / "results.json"
+    record = json.loads(file.read_text()).get(id) if file.exists() else None
+    if record is None or "success" not in record["evaluation"]:
+        return ""
+    success = 100 * record["evaluation"]["success"]["median"]
+    return f"<br>After training: success {success:.1f} %"
 
 
 def _keywords(task: Task) -> list[tuple[str, str]]:
