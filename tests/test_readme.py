@@ -158,7 +158,9 @@ def test_make_knows_the_targets() -> None:
 
 @pytest.mark.parametrize("id", _OURS)
 def test_the_table_of_environments_is_true(id: str) -> None:
-    row = re.search(rf"^\| `{id}` \|[^|]*\|([^|]*)\|([^|]*)\|$", README, re.M)
+    row = re.search(
+        rf"^\| `{id}`<br><img [^|]*/{id}.png[^|]*\|[^|]*\|([^|]*)\|([^|]*)\|$", README, re.M
+    )
     assert row, f"{id} is missing from the README's table of environments"
     task = make_task(_OURS[id], {})
     for cell, space in zip(
