@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from isaac_gymnasium.engines import EngineError, load_engine
-from isaac_gymnasium.locks import turns
+from isaac_gymnasium.locks import check_in, stop_workers_at_exit, turns
 from isaac_gymnasium.memory import garbage_kept, room_for
 from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
@@ -146,8 +146,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.state_space = self.task.state_space()
         self._guard_settings = nan_guard, nan_folder
         self._process = os.getpid()
+        check_in()
         with _starting, garbage_kept():
             self._start(engine, deterministic, randomization)
+        stop_workers_at_exit()
 
     def _start(
         self,
@@ -760,6 +762,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise gym.error.ResetNeeded("call reset() first")
 
     def _require_open(self) -> None:
+        check_in()
         if self.closed:
             raise gym.error.ClosedEnvironmentError("the environment is closed")
         if os.getpid() != self._process:

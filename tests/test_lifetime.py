@@ -112,3 +112,45 @@ print(os.getpid(), any(name.endswith(f"-{{os.getpid()}}") for name in os.listdir
     pid, used = done.stdout.split()
     assert used == "True", "ovphysx has none any more: this test and the removal can go"
     assert not [path for path in Path("/dev/shm").iterdir() if path.name.endswith(f"-{pid}")]
+
+
+STEPPING = """
+import threading, time
+import torch
+from isaac_gymnasium.vector_env import IsaacVectorEnv
+
+torch.set_num_threads(1)
+where = "isaac_gymnasium.envs.cartpole:Cartpole"
+env = IsaacVectorEnv(where, 4, device="cpu", engine={engine!r})
+env.reset(seed=0)
+
+
+def go_on():
+    while True:
+        env.step(torch.zeros(4, 1))
+
+
+{start}
+while env.rng.episode.sum() == 0:  # until the thread has stepped for a while
+    time.sleep(0.01)
+print("the end")
+"""
+STARTS = {
+    "a thread": "threading.Thread(target=go_on, daemon=True).start()",
+    "a view": "env.max_episode_steps = 5; view = env.view(port=8091)",
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "engine"), [("a thread", "physx"), ("a thread", "newton"), ("a view", "physx")]
+)
+def test_a_process_ends_quietly_while_a_daemon_thread_steps(start: str, engine: str) -> None:
+    pytest.importorskip({"physx": "ovphysx"}.get(engine, engine))
+    if start == "a view":
+        pytest.importorskip("viser")
+    code = STEPPING.format(engine=engine, start=STARTS[start])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert "the end" in done.stdout
+    for trouble in ("Traceback", "Error", "terminate"):
+        assert trouble not in done.stderr, done.stderr

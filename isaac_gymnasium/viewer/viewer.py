@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from isaac_gymnasium.locks import close_at_exit
 from isaac_gymnasium.rendering.frames import FrameMaker
 from isaac_gymnasium.rendering.view import Lens
 from isaac_gymnasium.scene.model import Vec3
@@ -89,6 +90,7 @@ class Viewer:
         self._show(env)
         self._thread = threading.Thread(target=self._run, name="viewer", daemon=True)
         self._thread.start()
+        close_at_exit(self)
 
     def _show(self, env: Any, before: Session | None = None) -> None:
         self._server.scene.reset()
