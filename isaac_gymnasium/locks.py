@@ -10,7 +10,6 @@ import weakref
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-
 _PATIENCE = 5.0
 """s; how long the end of the process waits for threads to stop."""
 

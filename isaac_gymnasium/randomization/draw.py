@@ -60,6 +60,18 @@ class Draw:
             return exponent.exp().to(torch.float32)
         return rng.uniform(low, high, shape)
 
+    def whole_steps(self) -> Tensor:
+        """(N,) int64: the first of the numbers as whole ones.
+
+        Of a uniform range each is as likely as the others; rounding would halve those at its ends.
+        """
+        values = self.values[:, 0]
+        if self.term.distribution == "uniform":
+            low, width = self.range[0], self.range[1] - self.range[0]
+            share = (values - low) / width.clamp(min=1e-6)
+            values = low + (share * (width + 1.0)).floor().clamp(max=width)
+        return values.round().to(torch.int64)
+
     def set_range(self, *values: float) -> None:
         """Moves the range; numbers already drawn stay until the next draw.
 

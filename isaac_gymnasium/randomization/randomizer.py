@@ -137,6 +137,8 @@ class Randomizer:
             return len(self._items[name])
         if bolted:
             raise ValueError(f"{term.target}: {body.name} is bolted to the world")
+        if term.names is not None:
+            raise ValueError(f"{term.target}: {body.name} moves as a whole, names must be None")
         return 3 if term.target == "initial_position" else 6
 
     def _observed(self, name: str) -> list[tuple[str, int]]:
@@ -218,7 +220,10 @@ class Randomizer:
         fresh = mask & (self._rng.episode == 0)
         # After the others, whose numbers shall not depend on whether these are drawn.
         for name in self._at_seeds if seeded else ():
-            self._take(name, self._draws[name].sample(rng), fresh)
+            values = self._draws[name].sample(rng)
+            # What is shared stays so where only some environments are given a seed.
+            if not self.plan.terms[name].shared or bool(fresh.all()):
+                self._take(name, values, fresh)
         self._sight.show(self._seen)
         if self._host:
             lasting = all(self._draws[name].term.when != "reset" for name in self._host)
@@ -276,8 +281,7 @@ class Randomizer:
         self._history[0] = actions
         steps = torch.zeros_like(self._episode_length)
         for draw in self._of("action_delay"):
-            # A whole number in the range, each as likely as the others.
-            steps += draw.values[:, 0].round().to(torch.int64).clamp_(0, draw.most)
+            steps += draw.whole_steps().clamp_(0, draw.most)
         index = steps.view(1, -1, 1).expand(1, -1, actions.shape[-1])
         actions.copy_(self._history.gather(0, index)[0])
 

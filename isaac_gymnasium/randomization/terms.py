@@ -66,6 +66,14 @@ _WITHOUT_BODY = {
     "sun_light",
     "sky_light",
 }
+_WITHOUT_NAMES = {
+    "gravity",
+    "action_delay",
+    "action_bias",
+    "action_noise",
+    "initial_position",
+    "initial_velocity",
+}
 _SCALED = {
     "mass",
     "inertia",
@@ -135,11 +143,19 @@ class Term:
         """Fills in what is usual for the target, and refuses what makes no sense."""
         if self.target not in _MOMENTS:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}")
-        self._default("range", tuple(float(x) for x in self.range))
-        if isinstance(self.names, str):
-            self._default("names", (self.names,))
-        elif self.names is not None:
-            self._default("names", tuple(self.names))
+        try:
+            if isinstance(self.range, str):
+                raise TypeError
+            self._default("range", tuple(float(x) for x in self.range))
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.target}: range must be numbers, got {self.range!r}") from None
+        names = (self.names,) if isinstance(self.names, str) else self.names
+        if names is not None:
+            if not (isinstance(names, Sequence) and all(isinstance(x, str) for x in names)):
+                raise ValueError(f"{self.target}: names must be strings or None, got {names!r}")
+            if self.target in _WITHOUT_NAMES:
+                raise ValueError(f"{self.target}: names must be None, got {tuple(names)}")
+            self._default("names", tuple(names))
         moments = _MOMENTS[self.target]
         if self.when is None:
             self._default("when", moments[0])
@@ -157,6 +173,10 @@ class Term:
         if bool(self.body) == (self.target in _WITHOUT_BODY):
             which = "no body" if self.target in _WITHOUT_BODY else "the name of a body"
             raise ValueError(f"{self.target}: body must be {which}, got {self.body!r}")
+        if self.target == "joint_limits" and self.operation == "absolute":
+            raise ValueError(
+                "joint_limits: operation must be 'scale' or 'additive', got 'absolute'"
+            )
         if self.target.startswith(("initial_", "push")) and self.operation != "additive":
             raise ValueError(f"{self.target}: operation must be 'additive', got {self.operation!r}")
         if self.shared and self.when in ("reset", "step"):
@@ -164,8 +184,9 @@ class Term:
                 f"{self.target}: what is shared must be drawn at 'construction' or 'interval', "
                 f"got {self.when!r}"
             )
-        if not (math.isfinite(self.interval_s) and self.interval_s > 0):
-            raise ValueError(f"{self.target}: interval_s must be positive, got {self.interval_s}")
+        seconds = self.interval_s
+        if not (isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0):
+            raise ValueError(f"{self.target}: interval_s must be positive, got {seconds!r}")
         self._check_range()
 
     def _check_range(self) -> None:
@@ -247,6 +268,8 @@ class Randomization:
 
     def __post_init__(self) -> None:
         """Refuses what is no term."""
+        if not (self.adaptive is None or isinstance(self.adaptive, Adaptive)):
+            raise TypeError(f"adaptive must be an Adaptive, a dict or None, got {self.adaptive!r}")
         for name, term in self.terms.items():
             if not isinstance(term, Term):
                 raise TypeError(f"randomization {name!r} must be a Term, got {term!r}")
@@ -263,6 +286,8 @@ def parse(given: Mapping[str, Any]) -> Randomization:
         ValueError: For a value that makes no sense.
     """
     whole = dict(given) if "terms" in given else {"terms": given}
+    if not isinstance(whole["terms"], Mapping):
+        raise TypeError(f"randomization: terms must be a dict, got {whole['terms']!r}")
     terms = {
         name: term if isinstance(term, Term) else _make(Term, f"randomization {name!r}", term)
         for name, term in whole.pop("terms").items()

@@ -110,6 +110,21 @@ def test_a_joint_stops_at_its_limit(bench: Make) -> None:
     torch.testing.assert_close(env.played[-1, :, 0], limit, rtol=0.0, atol=0.02)
 
 
+def test_a_drive_pulls_no_harder_than_its_limit(bench: Make) -> None:
+    term = {"target": "effort_limit", "body": "Slider", "range": (2, 10), "operation": "absolute"}
+    env = bench({"it": term}, start=0.5)  # where the spring would pull with 100 N
+    limit = number_after(env, 3)
+    torch.testing.assert_close(env.played[-1, :, 1], -limit / MASS * 3 * DT, rtol=0.02, atol=0.0)
+
+
+def test_a_drive_makes_a_joint_no_faster_than_its_limit(bench: Make) -> None:
+    term = {"target": "velocity_limit", "body": "Slider", "operation": "absolute"}
+    env = bench({"it": {**term, "range": (0.2, 1.0)}}, start=0.5)
+    limit = number_after(env, 12)  # with 5 m/s the spring would bring it home
+    fastest = env.played[..., 1].abs().amax(0)
+    torch.testing.assert_close(fastest, limit, rtol=0.05, atol=0.0)
+
+
 def test_a_weak_motor_pushes_less(bench: Make) -> None:
     term = {"target": "actuator_strength", "body": "Slider", "range": (0.2, 1.0)}
     env = bench({"it": term}, stiffness=0.0)

@@ -173,6 +173,22 @@ def test_actions_arrive_late() -> None:
     env.close()
 
 
+@pytest.mark.parametrize(
+    ("range", "likely"), [((0, 2), [0, 1, 2]), ((1, 3), [1, 2, 3]), ((2, 2), [2])]
+)
+def test_each_whole_delay_of_a_uniform_range_is_as_likely(range: Any, likely: list[int]) -> None:
+    from isaac_gymnasium.random import RandomStreams
+    from isaac_gymnasium.randomization.draw import Draw
+
+    rng = RandomStreams(9000, "cpu")
+    draw = Draw(rnd.Term(target="action_delay", range=range), 1, torch.ones(9000))
+    rng.begin(0)
+    draw.values.copy_(draw.sample(rng))
+    steps, counts = draw.whole_steps().unique(return_counts=True)
+    assert steps.tolist() == likely
+    assert float((counts / 9000 * len(likely) - 1.0).abs().max()) < 0.06
+
+
 def test_actions_are_biased_and_noisy_but_stay_within_bounds() -> None:
     terms = {
         "bias": {"target": "action_bias", "range": (0.1, 0.2)},
@@ -282,6 +298,18 @@ def test_what_is_shared_is_the_same_for_all() -> None:
     env.close()
 
 
+def test_what_is_shared_stays_so_when_some_are_given_a_seed() -> None:
+    env = make({"all": {**MASS, "when": "construction", "shared": True}})
+    env.reset(seed=0)
+    before = env.randomization.values["all"]
+    env.reset(seed=5, options={"reset_mask": torch.arange(N) < 3})
+    assert torch.equal(env.randomization.values["all"], before)
+    env.reset(seed=5)
+    after = env.randomization.values["all"]
+    assert after.unique().numel() == 1 and not torch.equal(after, before)
+    env.close()
+
+
 @pytest.mark.parametrize(
     ("distribution", "range", "moments"),
     [
@@ -355,6 +383,31 @@ BAD = [
     ({"x": {**MASS, "distribution": "beta"}}, "distribution must be one of .*, got 'beta'"),
     ({"x": {**MASS, "mean": 1}}, "randomization 'x' has no 'mean'; it has: target, range"),
     ({"x": 3}, "randomization 'x' must be a dict, got 3"),
+    ({"x": {**MASS, "range": 3}}, "randomization 'x': mass: range must be numbers, got 3"),
+    ({"x": {**MASS, "range": "12"}}, "randomization 'x': mass: range must be numbers, got '12'"),
+    ({"x": {**MASS, "names": 3}}, "randomization 'x': mass: names must be strings or None, got 3"),
+    ({"x": {**MASS, "interval_s": "1"}}, "mass: interval_s must be positive, got '1'"),
+    ({"terms": 3}, "randomization: terms must be a dict, got 3"),
+    ({"terms": {}, "adaptive": 3}, "adaptive must be an Adaptive, a dict or None, got 3"),
+    (
+        {"x": {"target": "action_noise", "names": "slide", "range": (0, 1)}},
+        r"action_noise: names must be None, got \('slide',\)",
+    ),
+    (
+        {"x": {"target": "push", "body": "Cube", "names": "x", "range": (0, 1)}},
+        "push: Cube moves as a whole, names must be None",
+    ),
+    (
+        {
+            "x": {
+                "target": "joint_limits",
+                "body": "Slider",
+                "operation": "absolute",
+                "range": (0, 1),
+            }
+        },
+        "joint_limits: operation must be 'scale' or 'additive', got 'absolute'",
+    ),
     ({"terms": {}, "infos": True}, "randomization has no 'infos'; it has: terms, in_info"),
     ({"x": {"target": "joint_damping", "body": "Cube", "range": (1, 2)}}, "Cube is no robot"),
     (
