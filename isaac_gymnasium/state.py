@@ -51,6 +51,7 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
     """
     if not isinstance(state, dict):
         raise TypeError(f"a state must be a dict of tensors, got {type(state).__name__}")
+    types = {key: tensor.dtype for key, tensor in _buffers(env)}
     here = {key: tensor.shape[1:] for key, tensor in _buffers(env)}
     here |= {f"{b.name}/{q}": b._get(q).shape[1:] for b, q in _quantities(env.engine)}
     here[_ORIGIN] = env.engine.env_origins.shape[1:]
@@ -63,6 +64,10 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
     for key, shape in here.items():
         if not isinstance(state[key], Tensor):
             raise ValueError(f"state {key!r} must be a tensor, got {type(state[key]).__name__}")
+        # Physics is float32 throughout; a double loses nothing that it would have kept.
+        wanted, got = types.get(key, torch.float32), state[key].dtype
+        if got != wanted and not (wanted.is_floating_point and got.is_floating_point):
+            raise ValueError(f"state {key!r} must be {wanted}, got {got}")
         rows = tuple(state[key].shape)
         if rows[1:] != tuple(shape) or rows[0] not in (1, env.num_envs):
             raise ValueError(

@@ -127,6 +127,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             "render_fps": max(1, round(1.0 / self.task.step_dt)),
         }
         self.render_mode = render_mode
+        if not (isinstance(render_size, Sequence) and len(render_size) == 2):
+            raise ValueError(f"render_size must be a width and a height, got {render_size!r}")
         self._render_size = (
             _positive_int("the width in render_size", render_size[0]),
             _positive_int("the height in render_size", render_size[1]),
@@ -135,8 +137,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.max_episode_steps = (
             self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
         )
-        self._cuda_graphs = cuda_graphs
-        self.log_rewards = log_rewards
+        self._cuda_graphs = _flag("cuda_graphs", cuda_graphs)
+        self.log_rewards = _flag("log_rewards", log_rewards)
         # Only the CPU can look at a mask without making the device wait for the host.
         self._always_restarts = self.device.type == "cuda"
         self.single_observation_space = self.task.observation_space()
@@ -148,7 +150,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._process = os.getpid()
         check_in()
         with _starting, garbage_kept():
-            self._start(engine, deterministic, randomization)
+            self._start(engine, _flag("deterministic", deterministic), randomization)
         stop_workers_at_exit()
 
     def _start(
@@ -292,6 +294,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self._require_open()
         if options is not None and not isinstance(options, Mapping):
             raise TypeError(f"options must be a dict or None, got {type(options).__name__}")
+        stagger = _flag("stagger", (options or {}).get("stagger", False))
         mask = self._reset_mask(options)
         with plain_tensors():
             if self._seed(seed, mask):
@@ -300,7 +303,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                     self.engine.restart()
             self._begin_episodes(mask, seeded=True)
             self.randomization.flush()
-            if options and options.get("stagger"):
+            if stagger:
                 lengths = self.rng.integers(0, self.max_episode_steps)
                 self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
             self._has_reset = True
@@ -515,8 +518,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         Returns:
             The observations of all environments.
         """
-        if not -self.num_envs <= source < self.num_envs:
-            raise ValueError(f"source must be an index below {self.num_envs}, got {source}")
+        whole = isinstance(source, (int, np.integer)) and not isinstance(source, bool)
+        if not whole or not -self.num_envs <= source < self.num_envs:
+            raise ValueError(f"source must be an index below {self.num_envs}, got {source!r}")
         row = slice(source, source + 1) if source != -1 else slice(-1, None)
         return self.set_state({key: rows[row] for key, rows in self.get_state().items()}, mask)
 
@@ -773,6 +777,13 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _flag(name: str, value: object) -> bool:
+    # Words such as "no" are true.
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def _positive_int(name: str, value: object) -> int:

@@ -33,6 +33,10 @@ CONSTRUCTION = [
     ({"num_envs": 2.5}, "ValueError: num_envs must be an integer of at least 1, got 2.5"),
     ({"dt": -0.01}, "ValueError: dt must be a positive, finite number, got -0.01"),
     ({"dt": "fast"}, "ValueError: dt must be a positive, finite number, got 'fast'"),
+    ({"render_size": 5}, "ValueError: render_size must be a width and a height, got 5"),
+    ({"log_rewards": "no"}, "ValueError: log_rewards must be True or False, got 'no'"),
+    ({"cuda_graphs": 1}, "ValueError: cuda_graphs must be True or False, got 1"),
+    ({"deterministic": None}, "ValueError: deterministic must be True or False, got None"),
     ({"decimation": 0}, "ValueError: decimation must be an integer of at least 1, got 0"),
     (
         {"episode_length_s": 1e-4},
@@ -146,6 +150,15 @@ USE: list[tuple[Callable[[Any], Any], str]] = [
         "TypeError: reset_mask must be a bool array or tensor, got list",
     ),
     (lambda e: e.reset(options=3), "TypeError: options must be a dict or None, got int"),
+    (
+        lambda e: e.reset(options={"stagger": "no"}),
+        "ValueError: stagger must be True or False, got 'no'",
+    ),
+    (lambda e: e.fork("1"), "ValueError: source must be an index below 2, got '1'"),
+    (
+        lambda e: e.set_state({**e.get_state(), "episode_length": torch.full((N,), 0.5)}),
+        "ValueError: state 'episode_length' must be torch.int64, got torch.float32",
+    ),
     (lambda e: e.reset(seed=[1]), "ValueError: seed must have 2 entries, got 1"),
     (lambda e: e.reset(seed=-1), "ValueError: a seed must be an integer in [0, 2**63), got -1"),
     (lambda e: e.fork(2), "ValueError: source must be an index below 2, got 2"),
