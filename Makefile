@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help setup run test converters notebooks docs check clean system-libraries
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Create .venv and install the package with its development tools (PYTHON=python3.12 chooses the interpreter).
 
@@ -24,7 +24,7 @@ test: setup ## Run the tests; ARGS= goes to pytest.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 # Their build of USD must not share an environment with usd-core. Python 3.13 has none yet.
-converters: setup ## Create .venv-converters, with which the tests of robot files run in full.
+converters: ## Create .venv-converters, with which the tests of robot files run in full.
 	$(PYTHON) -m venv --clear $(VENV)-converters
 	$(VENV)-converters/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints-dev.txt mujoco-usd-converter urdf-usd-converter
