@@ -2,7 +2,10 @@
 
 import csv
 import os
+import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +96,46 @@ def test_one_process_resumes_what_two_began(folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(folder))
     assert main(["resume", "run", "--timesteps", "400"]) == 0
     assert torch.load("run/checkpoint.pt", weights_only=True)["timesteps"] == 400
+
+
+def test_two_machines_train_as_the_page_says(tmp_path):
+    """Each has one process, which is its first but not the first of all."""
+    page = (HERE.parents[1] / "docs" / "several_machines.md").read_text()
+    (command,) = re.findall(r"^torchrun (.*?)^```$", page, re.M | re.S)
+    words = shlex.split(command.replace("\\\n", " "))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    mine = {"first-machine": "127.0.0.1", "29500": port, "IsaacFrankaCube-v0": "toy_env:Toy-v0"}
+    words = [mine.get(word, word) for word in words]
+    words[words.index("--nproc-per-node") + 1] = "1"
+    words[words.index("--num-envs") + 1] = "8"
+    words += [*TRAIN[4:], *SMALL[:4], "--seed", "5"]
+    machines = []
+    for rank in ("0", "1"):
+        folder = tmp_path / rank
+        folder.mkdir()
+        shutil.copy(HERE / "toy_env.py", folder)
+        words[words.index("--node-rank") + 1] = rank
+        machine = subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *words],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        machines.append(machine)
+    try:
+        for machine in machines:
+            _, errors = machine.communicate(timeout=300)
+            assert machine.returncode == 0, errors
+    finally:
+        for machine in machines:
+            machine.kill()
+    run = tmp_path / "0" / "runs" / "cube"
+    with (run / "metrics.csv").open() as file:
+        assert [int(row["environment_steps"]) for row in csv.DictReader(file)] == [160, 320]
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    positions = [environment["position"] for environment in state["environments"]]
+    assert len(positions) == 2 and not torch.equal(*positions)
+    assert not (tmp_path / "1" / "runs").exists()

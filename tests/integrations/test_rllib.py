@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from toy_env import ToyEnv  # noqa: F401 (registers the ID)
@@ -66,3 +70,37 @@ def test_episodes_of_rllibs_env_runner_are_whole():
         assert np.abs(np.diff(np.array(observations)[:, 2])).max() < 0.2
         assert observations[0][2] == 0 and observations[0][1] == 0, "it begins at rest"
         assert observations[-1][2] != 0, "it ends where the last action has led"
+
+
+@pytest.mark.slow
+def test_two_env_runners_train_as_the_page_of_several_machines_says(capsys):
+    pytest.importorskip("ovphysx")
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray.rllib")
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "several_machines.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    for whole, smaller in (
+        ('"IsaacCartpole-v0"}', '"IsaacCartpole-v0", "device": "cpu", "engine": "physx"}'),
+        ("num_envs_per_env_runner=64", "num_envs_per_env_runner=4"),
+        ("_learner=4096, minibatch_size=512", "_learner=512, minibatch_size=128"),
+        ("range(20)", "range(2)"),
+        ("algorithm.stop()", ""),
+    ):
+        assert whole in code
+        code = code.replace(whole, smaller)
+    names: dict[str, Any] = {}
+    ray.init(
+        num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(root)}}
+    )
+    try:
+        exec(code, names)
+        runners = names["algorithm"].env_runner_group
+        seeds = runners.foreach_env_runner(lambda runner: runner._seed, local_env_runner=False)
+        result = names["algorithm"].metrics.peek()
+        names["algorithm"].stop()
+    finally:
+        ray.shutdown()
+    assert sorted(seeds) == [2, 3]
+    assert result["env_runners"]["num_env_steps_sampled_lifetime"] >= 2 * 512
+    assert len(capsys.readouterr().out.splitlines()) >= 2
