@@ -172,10 +172,15 @@ def test_the_table_of_environments_is_true(id: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_speed_of_an_engine_is_published(page: str) -> None:
-    """NVIDIA's terms forbid publishing benchmark results of PhysX."""
+    """NVIDIA's terms forbid benchmark results of PhysX; lines on newton may have figures."""
+    page = "\n".join(
+        line
+        for line in PAGES[page].splitlines()
+        if "`newton`" not in line or re.search("physx|isaac ?sim", line, re.I)
+    )
     rate = r"(?:steps?|frames?)\s*(?:per|a|each|/)\s*s(?:ec(?:ond)?s?)?\b|\bfps\b|\bsps\b"
     near = rf"\d[^\n]{{0,40}}(?:{rate})|(?:{rate}).{{0,80}}?\d"
-    found = re.search(near, PAGES[page], re.I | re.S)
+    found = re.search(near, page, re.I | re.S)
     assert not found, found
 
 
