@@ -339,7 +339,9 @@ def test_the_engine_is_left_out_of_the_middle_of_every_part_of_our_tasks() -> No
 
 
 @contextlib.contextmanager
-def capture(tape: Tape, capture_error_mode: str) -> Iterator[None]:
+def capture(
+    tape: Tape, *, stream: torch.cuda.Stream | None, capture_error_mode: str
+) -> Iterator[None]:
     try:
         with tape:
             yield

@@ -418,7 +418,7 @@ def test_random_actions_keep_everything_finite_and_untouched_cubes_at_rest(make:
         assert bool((obs[:, :9] > limits[:, 0] - slack).all())
         assert bool((obs[:, :9] < limits[:, 1] + slack).all())
         cube = obs[:, 18:21]
-        assert float(cube[:, 2].min()) > 0.02, "no cube is pressed through the ground"
+        assert float(cube[:, 2].min()) > 0.0125, "no cube is pressed halfway into the ground"
         assert float((cube[:, :2] - start[:, :2]).abs().max()) < 0.6
         torch.testing.assert_close(obs[:, 21:25].norm(dim=-1), torch.ones_like(nearest))
         nearest = torch.minimum(nearest, obs[:, 25:28].norm(dim=-1))

@@ -233,7 +233,8 @@ def test_starts_keep_within_noise_and_limits(make_id: Make, id: str, noise: floa
 
 def test_an_idle_ant_sinks_until_its_legs_are_spread_and_then_rests(make_id: Make) -> None:
     env = make_id(ANT, 4, joint_noise=0.0, speed_noise=0.0, log_rewards=True)
-    for _ in range(300):
+    # It balances on four feet for a while, and then tips onto the legs of one side.
+    for _ in range(400):
         obs, _, terminated, _, info = env.step(torch.zeros(4, 8))
         assert not terminated.any()
     assert float(obs[:, 1:4].abs().max()) < 0.05
