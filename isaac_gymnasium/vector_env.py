@@ -49,7 +49,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     Args:
         task: A `Task` subclass, or where to find it as `"module:Class"`.
         num_envs: Number of environments, N.
-        engine: `"physx"`, `"newton"` or `"isaacsim"`; `"auto"` takes `isaacsim` where the process
+        engine: `"newton"`, `"physx"` or `"isaacsim"`; `"auto"` takes `isaacsim` where the process
             runs Kit, otherwise the first of them that is installed.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`, or `"auto"` for CUDA where there is one.
         autoreset_mode: What happens to an environment whose episode has ended, as gymnasium

@@ -103,11 +103,7 @@ class Run:
     @property
     def engine(self) -> str:
         """What it ran on."""
-        found = self.config.get("trained_on", {}).get("engine") or self.config["engine"]
-        if found != "auto":
-            return str(found)
-        # Of an older run, when auto took physx wherever it was installed.
-        return "physx" if "ovphysx" in self.config["versions"] else "newton"
+        return str(self.config["engine"])
 
     @property
     def score(self) -> tuple[float, float]:
@@ -299,7 +295,7 @@ def ship(task: str, run: Run, args: argparse.Namespace) -> dict[str, Any]:
     with trained_policy(
         find_policy(str(run.folder)), num_envs=2, device="cpu", engine=args.engine
     ) as trained:
-        kept = ("task", "library", "algorithm", "env", "agent", "git")
+        kept = ("task", "library", "algorithm", "engine", "env", "agent", "git")
         about = {name: run.config[name] for name in kept}
         try:
             pack_policy(trained.policy, path, {**about, "timesteps": run.steps})  # type: ignore[arg-type]

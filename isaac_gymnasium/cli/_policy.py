@@ -17,6 +17,7 @@ from isaac_gymnasium.cli._episodes import evaluation_seed
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._run_folder import find_run, read_config
 from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
+from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.policies import load_policy, read_about, shipped_policies
 
 
@@ -99,10 +100,14 @@ def find_policy(name: str) -> PolicySource:
         else:
             return PolicySource(folder, read_config(folder))
     try:
-        # Whatever engine it was trained on, it is to run on what is installed.
-        return PolicySource(path, {**read_about(path), "engine": "auto"})
+        about = read_about(path)
     except ValueError as error:
         raise UserError(str(error)) from error
+    # Those that name no engine were packed when auto took physx. Better on another than not at all.
+    trained = about.get("engine", "physx")
+    return PolicySource(
+        path, {**about, "engine": trained if trained in available_engines() else "auto"}
+    )
 
 
 @dataclass(frozen=True)
@@ -135,18 +140,26 @@ def trained_policy(
         source: where the policy is.
         num_envs: environments to make.
         device: of environments and policy.
-        engine: physics engine; None is that of the training, or auto for a packed policy.
+        engine: physics engine; None is that of the training, for a packed policy auto where that
+            is not installed.
         keywords: arguments of the environment that differ from the training's.
 
     Raises:
         UserError: there is no such policy, or it cannot be had with what is installed.
     """
     config = source.config
+    if engine is None:
+        engine = config["engine"]
+        if engine not in ("auto", *available_engines()):
+            raise UserError(
+                f"{source.path} was trained on engine {engine!r}, which is not installed: "
+                f'pip install "isaac-gymnasium[{engine}]", or name another with --engine'
+            )
     env = make_environment(
         config["task"],
         num_envs=num_envs,
         device=device,
-        engine=config["engine"] if engine is None else engine,
+        engine=engine,
         keywords={**config["env"], **(keywords or {})},
     )
     with closing(env):

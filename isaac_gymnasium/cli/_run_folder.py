@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def find_run(name: str) -> Path:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings of a finished or interrupted run.
+    """The settings of a finished or interrupted run, its engine the one that it was trained on.
 
     Raises:
         UserError: the folder is not one of a run with a checkpoint, or its settings are damaged.
@@ -161,7 +162,18 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path / 'config.json'} cannot be read: {error}") from error
     if not (isinstance(config, dict) and config.keys() >= _SETTINGS):
         raise UserError(f"{path} was made by another version of this package")
+    config["engine"] = trained_engine(config)
     return config
+
+
+def trained_engine(config: Mapping[str, Any]) -> str:
+    """The engine of a run, whatever `auto` would take now."""
+    trained_on = config.get("trained_on")
+    found = str((trained_on or {}).get("engine") or config["engine"])
+    if found != "auto" or trained_on is not None:
+        return found
+    # Of an older run, when auto took physx wherever it was installed.
+    return "physx" if "ovphysx" in config.get("versions", {}) else "newton"
 
 
 def _start_wandb(path: Path, project: str) -> Any:

@@ -35,8 +35,8 @@ class _Entry(NamedTuple):
 
 # In the order in which "auto" prefers them.
 _ENGINES = {
-    "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
     "newton": _Entry("newton", "isaac_gymnasium.engines.newton:NewtonEngine"),
+    "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
     "isaacsim": _Entry("isaacsim", "isaac_gymnasium.engines.isaacsim:IsaacSimEngine"),
 }
 
@@ -59,7 +59,7 @@ def load_engine(name: str = "auto") -> type[Engine]:
 
     Args:
         name: The name of an engine, or `"auto"`: isaacsim where this process runs Kit, otherwise
-            the first one that is installed.
+            the first one that is installed of newton, physx and isaacsim.
 
     Raises:
         ValueError: If there is no engine of this name.
@@ -68,7 +68,7 @@ def load_engine(name: str = "auto") -> type[Engine]:
     if name != "auto" and name not in _ENGINES:
         raise ValueError(f"engine must be 'auto' or one of {list(_ENGINES)}, got {name!r}")
     installed = available_engines()
-    best = "isaacsim" if kit_is_running() else (installed or ["physx"])[0]
+    best = "isaacsim" if kit_is_running() else (installed or ["newton"])[0]
     wanted = best if name == "auto" else name
     if wanted not in installed:
         what = "no physics engine is installed" if name == "auto" else f"engine {name!r} is missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,14 +241,29 @@ def test_several_engines_live_side_by_side_and_one_after_another(
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"engine must be 'auto' or one of \['physx'.*'bullet'"):
+    with pytest.raises(ValueError, match=r"engine must be 'auto' or one of \['newton'.*'bullet'"):
         load_engine("bullet")
+
+
+def test_auto_takes_newton_where_it_is_installed_and_what_there_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed = available_engines()
+    assert load_engine("auto") is load_engine(installed[0])
+    if len(installed) < 2:
+        pytest.skip("needs two engines")
+    assert installed[:2] == ["newton", "physx"]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "newton" else find(name)
+    )
+    assert load_engine("auto").name == "physx"
 
 
 def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert available_engines() == []
-    with pytest.raises(EngineError, match=r'pip install "isaac-gymnasium\[physx\]"'):
+    with pytest.raises(EngineError, match=r'pip install "isaac-gymnasium\[newton\]"'):
         load_engine("auto")
     with pytest.raises(EngineError, match=r"engine 'physx' is missing"):
         load_engine("physx")

@@ -1,0 +1,82 @@
+"""What was trained is shown on the engine it was trained on, whatever `auto` takes by then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isaac_gymnasium.cli import _policy, main
+from isaac_gymnasium.cli._policy import find_policy
+from isaac_gymnasium.cli._run_folder import read_config, trained_engine
+from isaac_gymnasium.policies import shipped_policies
+
+WORDS = ("--device", "cpu", "--num-envs", "4", "--timesteps", "64", "--run-dir", "run")
+
+
+@pytest.mark.parametrize(
+    ("config", "engine"),
+    [
+        ({"engine": "auto", "trained_on": {"engine": "newton"}}, "newton"),
+        ({"engine": "auto", "trained_on": {"engine": "physx"}}, "physx"),
+        ({"engine": "physx", "trained_on": {"engine": "physx"}}, "physx"),
+        # An environment of somebody else's, without an engine.
+        ({"engine": "auto", "trained_on": {"engine": None}}, "auto"),
+        # Older runs told what was installed, and auto preferred physx.
+        ({"engine": "newton", "versions": {"ovphysx": "0.7", "newton": "1.8"}}, "newton"),
+        ({"engine": "auto", "versions": {"ovphysx": "0.7", "newton": "1.8"}}, "physx"),
+        ({"engine": "auto", "versions": {"newton": "1.8"}}, "newton"),
+    ],
+)
+def test_a_run_s_engine_is_what_it_ran_on(config: dict[str, Any], engine: str) -> None:
+    assert trained_engine(config) == engine
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run on physx that was started without naming an engine, when auto took physx."""
+    for package in ("ovphysx", "newton", "skrl"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "IsaacCartpole-v0", *WORDS, "--engine", "physx"]) == 0
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    assert (config["engine"], config["trained_on"]["engine"]) == ("physx", "physx")
+    path.write_text(json.dumps({**config, "engine": "auto"}))
+    return tmp_path / "run"
+
+
+def test_evaluate_and_resume_stay_on_the_engine_of_the_training(run: Path) -> None:
+    def evaluated_on(*words: str) -> str:
+        words = ("--episodes", "2", "--device", "cpu", "--json", "found.json", *words)
+        assert main(["evaluate", "run", *words]) == 0
+        return str(json.loads(Path("found.json").read_text())["engine"])
+
+    assert evaluated_on() == "physx"
+    assert evaluated_on("--engine", "newton") == "newton"
+    assert main(["resume", "run", "--timesteps", "128"]) == 0
+    assert json.loads((run / "evaluation.json").read_text())["engine"] == "physx"
+    assert read_config(run)["engine"] == "physx"
+
+
+def test_an_engine_that_is_not_installed_any_more_is_told(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_policy, "available_engines", lambda: ["newton"])
+    assert main(["evaluate", "run", "--episodes", "2"]) == 2
+    assert (
+        "run was trained on engine 'physx', which is not installed: "
+        'pip install "isaac-gymnasium[physx]", or name another with --engine'
+    ) in capsys.readouterr().err
+
+
+def test_a_packed_policy_runs_where_it_was_trained_else_on_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "IsaacCartpole-v0" in shipped_policies()
+    for installed, engine in ((["newton", "physx"], "physx"), (["newton"], "auto")):
+        monkeypatch.setattr(_policy, "available_engines", lambda found=installed: found)
+        assert find_policy("IsaacCartpole-v0").config["engine"] == engine
