@@ -27,6 +27,10 @@ from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
+# Records a step in parts, with its physics between them; `test_whole_step` has the other way.
+ENGINE = "physx"
+pytest.importorskip("ovphysx")
+
 N = 4
 
 Start = Callable[[], Engine]
@@ -47,7 +51,7 @@ def start() -> Iterator[Start]:
     engines: list[Engine] = []
 
     def make() -> Engine:
-        engines.append(load_engine("auto")(arm_scene(), N, 1 / 120, torch.device("cpu")))
+        engines.append(load_engine(ENGINE)(arm_scene(), N, 1 / 120, torch.device("cpu")))
         engines[-1].step()
         return engines[-1]
 
@@ -320,7 +324,7 @@ def test_on_the_cpu_a_segment_is_a_call(start: Start) -> None:
 def test_the_engine_is_left_out_of_the_middle_of_every_part_of_our_tasks() -> None:
     # What a GPU would find when it watches: no obstacle, or there would be no graph.
     for id in ("IsaacCartpole-v0", "IsaacFrankaCube-v0"):
-        env: Any = gym.make_vec(id, num_envs=N, device="cpu")
+        env: Any = gym.make_vec(id, num_envs=N, device="cpu", engine=ENGINE)
         env.reset(seed=0)
         actions = torch.zeros(env.action_space.shape)
         env.step(actions)
@@ -371,7 +375,9 @@ def rollout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         task: type[Task], *, graphs: bool, change: Callable[[Any], None] | None = None
     ) -> Recording:
         device = "cpu" if on_tape else request.param
-        env = IsaacVectorEnv(task, 16, device=device, cuda_graphs=graphs, max_episode_steps=7)
+        env = IsaacVectorEnv(
+            task, 16, engine=ENGINE, device=device, cuda_graphs=graphs, max_episode_steps=7
+        )
         parts = (env._act, env._judge, env._observe, *([env._drive] if env._drives else []))
         for part in parts if on_tape else ():
             part._enabled = graphs

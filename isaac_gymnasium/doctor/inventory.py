@@ -26,8 +26,8 @@ _PACKAGES = (
 )
 _SYSTEM_LIBRARIES = ("libGL.so.1", "libX11.so.6")
 _LICENCES = {
-    "physx": "NVIDIA's terms for Omniverse, accepted by installing ovphysx",
     "newton": "Apache-2.0",
+    "physx": "NVIDIA's terms for Omniverse, accepted by installing ovphysx",
     "isaacsim": "NVIDIA's licence of Isaac Sim; you accept it when asked, or by setting "
     + " or ".join(f"{value} ({where})" for where, value in LICENCE_VARIABLES.items()),
 }
