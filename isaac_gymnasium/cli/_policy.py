@@ -103,11 +103,10 @@ def find_policy(name: str) -> PolicySource:
         about = read_about(path)
     except ValueError as error:
         raise UserError(str(error)) from error
-    # Those that name no engine were packed when auto took physx. Better on another than not at all.
-    trained = about.get("engine", "physx")
-    return PolicySource(
-        path, {**about, "engine": trained if trained in available_engines() else "auto"}
-    )
+    trained = about.get("engine")
+    # Better on another than not at all.
+    engine = trained if trained in available_engines() else "auto"
+    return PolicySource(path, {**about, "engine": engine})
 
 
 @dataclass(frozen=True)

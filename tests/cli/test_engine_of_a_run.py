@@ -11,7 +11,7 @@ import pytest
 from isaac_gymnasium.cli import _policy, main
 from isaac_gymnasium.cli._policy import find_policy
 from isaac_gymnasium.cli._run_folder import read_config, trained_engine
-from isaac_gymnasium.policies import shipped_policies
+from isaac_gymnasium.policies import read_about, shipped_policies
 
 WORDS = ("--device", "cpu", "--num-envs", "4", "--timesteps", "64", "--run-dir", "run")
 
@@ -76,7 +76,10 @@ def test_a_packed_policy_runs_where_it_was_trained_else_on_what_there_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "IsaacCartpole-v0" in shipped_policies()
-    for installed, engine in ((["newton", "physx"], "physx"), (["newton"], "auto")):
-        monkeypatch.setattr(_policy, "available_engines", lambda found=installed: found)
-        assert find_policy("IsaacCartpole-v0").config["engine"] == engine
+    for file in shipped_policies().values():
+        trained = read_about(file)["engine"]
+        assert trained in ("newton", "physx")
+        for installed in (["newton", "physx"], ["newton"], ["physx"]):
+            monkeypatch.setattr(_policy, "available_engines", lambda found=installed: found)
+            expected = trained if trained in installed else "auto"
+            assert find_policy(str(file)).config["engine"] == expected
