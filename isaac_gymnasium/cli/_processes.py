@@ -37,6 +37,9 @@ def join_processes(device: str) -> Iterator[str]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield device if cuda else "cpu"
+        if not cuda:
+            # Who leaves while another still talks to it is ended by gloo's threads.
+            dist.barrier()
     finally:
         dist.destroy_process_group()
 
