@@ -7,7 +7,6 @@ time than computing them. `Graph` records them once and launches them as one.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from isaac_gymnasium.garbage import garbage_kept
 from isaac_gymnasium.tree import clone_tree, copy_all
 
 logger = logging.getLogger("isaac_gymnasium.graphs")
@@ -30,16 +30,13 @@ def recording(
     graph: torch.cuda.CUDAGraph, stream: torch.cuda.Stream | None = None
 ) -> Iterator[None]:
     """Records the GPU work of what runs within, without doing any of it."""
-    collects = gc.isenabled()
-    # A graph that is garbage must not be freed now: CUDA refuses, and the process ends.
-    gc.disable()
-    try:
-        # Other threads, PhysX's among them, may go on using CUDA meanwhile.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            yield
-    finally:
-        if collects:
-            gc.enable()
+    # A graph that is garbage must not be freed now: CUDA refuses, and the process ends. Other
+    # threads, PhysX's among them, may go on using CUDA meanwhile.
+    with (
+        garbage_kept(),
+        torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+    ):
+        yield
 
 
 class Graph(Generic[Result]):

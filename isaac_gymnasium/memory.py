@@ -1,9 +1,8 @@
-"""Memory while environments are made: how many fit, and no search for garbage meanwhile."""
+"""How many environments fit: asked before anything is built, and told when memory runs out."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import re
 from collections.abc import Iterator
 
@@ -28,22 +27,6 @@ def available(device: torch.device) -> int | None:
     except OSError:
         pass
     return None
-
-
-@contextlib.contextmanager
-def garbage_kept() -> Iterator[None]:
-    """Lets Python's cyclic garbage wait.
-
-    Engines and their kernels are a million objects that stay, which the collector would walk again
-    and again while they come: two fifths of what it takes to make an environment of newton.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -15,8 +15,9 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from isaac_gymnasium.engines import EngineError, load_engine
+from isaac_gymnasium.garbage import garbage_kept
 from isaac_gymnasium.locks import check_in, stop_workers_at_exit, turns
-from isaac_gymnasium.memory import garbage_kept, room_for
+from isaac_gymnasium.memory import room_for
 from isaac_gymnasium.nan_guard import NanGuard
 from isaac_gymnasium.outputs import (
     check_extras,

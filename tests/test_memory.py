@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from isaac_gymnasium.cli import main
+from isaac_gymnasium.garbage import garbage_kept
 from isaac_gymnasium.memory import (
     asked_for,
     available,
-    garbage_kept,
     is_out_of_memory,
     room_to_train,
 )
