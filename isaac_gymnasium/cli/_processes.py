@@ -10,6 +10,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+# Its functions have the group of their import as a default: imported within one, by whatever
+# library, they keep it and its threads alive to the end, where Python no longer bears them.
+import torch.distributed.nn
+
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.integrations.trainer import process_count, process_rank
 
@@ -37,9 +41,6 @@ def join_processes(device: str) -> Iterator[str]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield device if cuda else "cpu"
-        if not cuda:
-            # Who leaves while another still talks to it is ended by gloo's threads.
-            dist.barrier()
     finally:
         dist.destroy_process_group()
 

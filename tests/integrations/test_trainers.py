@@ -158,31 +158,37 @@ def test_the_command_line_trains_and_evaluates(library, tmp_path, capsys):
 
 TWO_PROCESSES = """
 import sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch.distributed as dist
 from toy_env import ToyEnv
+from isaac_gymnasium.cli._processes import join_processes
 from isaac_gymnasium.integrations.trainers import load_trainer
 from isaac_gymnasium.presets.configs import AdaptivePpoConfig
 
-dist.init_process_group("gloo")
-torch.manual_seed(dist.get_rank())
-config = AdaptivePpoConfig(
-    num_envs=16, timesteps=960, rollouts=10, mini_batches=2, hidden_sizes=(16,), seed=5
-)
-trainer = load_trainer("rsl_rl", "ppo")(ToyEnv(16), config)
-assert trainer.distributed
-trainer.learn(lambda metrics: True)
-assert trainer.timesteps == 960, trainer.timesteps
-weights = trainer.state_dict()["actor_state_dict"]
-mine = torch.cat([value.double().flatten() for value in weights.values()])
-all_weights = [torch.zeros_like(mine) for _ in range(2)]
-dist.all_gather(all_weights, mine)
-assert torch.equal(*all_weights)
-seeds = [None, None]
-dist.all_gather_object(seeds, trainer.env.seeds)
-assert seeds[0] == [5] and seeds[1] != seeds[0], seeds
-dist.destroy_process_group()
+def threads():
+    return [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+
+with join_processes("cpu"):
+    torch.manual_seed(dist.get_rank())
+    config = AdaptivePpoConfig(
+        num_envs=16, timesteps=960, rollouts=10, mini_batches=2, hidden_sizes=(16,), seed=5
+    )
+    trainer = load_trainer("rsl_rl", "ppo")(ToyEnv(16), config)
+    assert trainer.distributed
+    trainer.learn(lambda metrics: True)
+    assert trainer.timesteps == 960, trainer.timesteps
+    weights = trainer.state_dict()["actor_state_dict"]
+    mine = torch.cat([value.double().flatten() for value in weights.values()])
+    all_weights = [torch.zeros_like(mine) for _ in range(2)]
+    dist.all_gather(all_weights, mine)
+    assert torch.equal(*all_weights)
+    seeds = [None, None]
+    dist.all_gather_object(seeds, trainer.env.seeds)
+    assert seeds[0] == [5] and seeds[1] != seeds[0], seeds
+    assert [name for name in threads() if "gloo" in name], threads()
+assert not [name for name in threads() if "gloo" in name], threads()
 """
 
 
