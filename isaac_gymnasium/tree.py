@@ -14,13 +14,21 @@ from torch import Tensor
 
 
 @contextlib.contextmanager
-def plain_tensors() -> Iterator[None]:
-    """Plain tensors without gradients, also where the caller is in inference mode.
+def plain_torch() -> Iterator[None]:
+    """Torch as this package wants it within a step, whatever the caller has set.
 
-    A buffer made or changed in inference mode could not be changed outside of it any more.
+    Plain tensors without gradients, also in inference mode: a buffer made or changed there could
+    not be changed outside of it any more. And one thread: the arrays are too small to share, and
+    the threads of OpenMP, which spin for a while after their work, would keep the cores from an
+    engine that simulates on the CPU.
     """
-    with torch.inference_mode(False), torch.no_grad():
-        yield
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def tree_map(function: Callable[..., Any], *trees: Any) -> Any:

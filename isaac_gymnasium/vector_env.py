@@ -31,7 +31,7 @@ from isaac_gymnasium.randomization import Randomization, Randomizer, resolve, wi
 from isaac_gymnasium.segment import Segment
 from isaac_gymnasium.state import State, get_state, set_state
 from isaac_gymnasium.task import Observation, Task, make_task
-from isaac_gymnasium.tree import clone_tree, plain_tensors
+from isaac_gymnasium.tree import clone_tree, plain_torch
 
 if TYPE_CHECKING:
     from isaac_gymnasium.rendering.frames import FrameMaker, Frames
@@ -185,7 +185,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         scene = Scene(env_spacing=task.env_spacing, settings=task.physics_settings())
         task.set_up_scene(scene)
         plan = resolve(randomization, scene)
-        with plain_tensors(), room_for(self.num_envs, self.device):
+        with plain_torch(), room_for(self.num_envs, self.device):
             self.engine = engine_class(scene, self.num_envs, task.dt, self.device, **mode)
             try:
                 self.rng = RandomStreams(self.num_envs, self.device)
@@ -297,7 +297,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise TypeError(f"options must be a dict or None, got {type(options).__name__}")
         stagger = _flag("stagger", (options or {}).get("stagger", False))
         mask = self._reset_mask(options)
-        with plain_tensors():
+        with plain_torch():
             if self._seed(seed, mask):
                 self.randomization.restart()
                 if self.engine.has_history and self.engine.step_count:
@@ -337,7 +337,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             `_final_obs` is set.
         """
         self._require_reset()
-        with plain_tensors():
+        with plain_torch():
             self._take_actions(actions)
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 self._refuse_ended()
@@ -387,7 +387,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise gym.error.Error(
                 "there are no frames: make the environment with render_mode='rgb_array'"
             )
-        with plain_tensors():
+        with plain_torch():
             return self._frame_maker.frames(snapshot(self._frame_maker))
 
     def render_grid(
@@ -412,7 +412,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             envs = range(min(_positive_int("envs", envs), self.num_envs))
         if not len(envs) or not all(0 <= k < self.num_envs for k in envs):
             raise ValueError(f"envs must be indices below {self.num_envs}, got {list(envs)}")
-        with plain_tensors():
+        with plain_torch():
             if self._frame_maker is None:
                 self._frame_maker = self._make_frame_maker()
             snapshot = self._frame_maker.snapshot()
@@ -440,7 +440,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def state(self) -> Tensor | None:
         """(N, S) privileged state for an asymmetric critic, or None where the task has none."""
         self._require_open()
-        with plain_tensors():
+        with plain_torch():
             state = self.task.get_states()
             return None if state is None else clone_tree(self._guard.clean(state))
 
@@ -454,7 +454,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     @episode_length_buf.setter
     def episode_length_buf(self, lengths: Tensor) -> None:
-        with plain_tensors():
+        with plain_torch():
             self.episode_length.copy_(lengths)
 
     def get_state(self, *, exact: bool = False) -> State:
@@ -471,7 +471,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 Takes as long as making the environment where something can touch.
         """
         self._require_reset()
-        with plain_tensors():
+        with plain_torch():
             return get_state(self, exact=exact)
 
     def set_state(
@@ -502,7 +502,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             raise ValueError("exact=True needs every environment to be set, got a mask of some")
         if not self._has_reset and not bool(rows.all()):
             raise gym.error.ResetNeeded("the first set_state() must set every environment")
-        with plain_tensors():
+        with plain_torch():
             set_state(self, state, rows, exact=exact)
             self._guard.begin(rows)
             self._has_reset = True
@@ -582,9 +582,16 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         else:
             self.engine.step(self.task.decimation)
         step = self._judge()
-        if not self._always_restarts and bool(step["restart"].any()):
+        if self._always_restarts:
+            result = {**step, **self._observe()}
+        elif bool(step["restart"].any()):
+            step = clone_tree(step)
             self._restart(step["restart"])
-        result = {**step, **self._observe()}
+            result = {**step, **self._observe()}
+        elif "final_obs" in step:
+            result = {**step, "obs": step["final_obs"], "extras": step["final_info"]}
+        else:
+            result = {**step, **self._observe()}
         if self.engine.capturable:
             self.engine.forward()  # nothing may be left for a graph's end to do
         return result
@@ -675,7 +682,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             step |= {"final_obs": self._observations(observed), "final_info": self._extras()}
             if self.state_space is not None:
                 step["final_state"] = self._guard.clean(task.get_states())
-            step = clone_tree(step)
+            if self._always_restarts:
+                step = clone_tree(step)
             if self.render_mode == "rgb_array" and self._frame_maker is not None:
                 self._frame_maker.keep_final()
         elif mode == AutoresetMode.DISABLED:

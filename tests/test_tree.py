@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isaac_gymnasium.tree import clone_tree, copy_all, copy_tree, leaves
+from isaac_gymnasium.tree import clone_tree, copy_all, copy_tree, leaves, plain_torch
 
 
 def tree(device):
@@ -48,3 +48,18 @@ def test_dtypes_are_converted_and_shapes_expanded(device):
     assert targets[0].tolist() == [1.0] * 4 and targets[1].tolist() == [[3.0, 3.0]] * 4
     with pytest.raises(ValueError):
         copy_all(targets, targets[:1])
+
+
+def test_within_a_step_torch_uses_one_thread_and_the_callers_number_comes_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(KeyError), plain_torch():
+            assert torch.get_num_threads() == 1
+            with plain_torch():
+                pass
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)

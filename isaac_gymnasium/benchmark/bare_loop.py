@@ -15,6 +15,7 @@ import torch
 
 from isaac_gymnasium.engines.base import View
 from isaac_gymnasium.segment import Segment
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 __all__ = ["bare_loop"]
@@ -53,7 +54,12 @@ def bare_loop(env: IsaacVectorEnv) -> Callable[[], None]:
             view._get(quantity)
 
     if not engine.capturable:
-        return step
+
+        def alone() -> None:
+            with plain_torch():
+                step()
+
+        return alone
 
     def whole() -> None:
         step()

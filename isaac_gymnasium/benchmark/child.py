@@ -13,6 +13,7 @@ import sys  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
 from contextlib import closing, nullcontext  # noqa: E402
 from dataclasses import asdict  # noqa: E402
+from functools import partial  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import torch  # noqa: E402
@@ -99,16 +100,10 @@ def _run_own(case: Case, started: float) -> Result:
             bare()
             random()
         speeds = {"random": _speed(case, random, wait)}
-        turns = _turn_about(
-            case,
-            {
-                "physics": lambda: env.engine.step(env.task.decimation),
-                "engine": bare,
-                "step": random,
-                "reset": lambda: env.reset(),
-            },
-            wait,
-        )
+        # The step first: what comes after it moves by the same targets.
+        physics = partial(env.engine.step, env.task.decimation)
+        turns = _turn_about(case, {"step": random, "engine": bare, "physics": physics}, wait)
+        turns |= _turn_about(case, {"reset": env.reset}, wait)
         turns["resets"] = _reset_share(case, env, random, wait)
         megabytes = _memory(env.device)
         if case.policy:

@@ -12,7 +12,7 @@ from torch import Tensor
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.graph import Graph
 from isaac_gymnasium.integrations.trainer import process_count
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
 
 
@@ -30,7 +30,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         self.unwrapped.log_rewards = True  # type: ignore[attr-defined]
-        with plain_tensors():
+        with plain_torch():
             self._return = torch.zeros(self.num_envs, device=self._device)
             self._length = torch.zeros_like(self._return)
             self._whole = torch.ones_like(self._all)
@@ -42,7 +42,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
     def _name(self, of_episodes: list[str], of_steps: list[str]) -> None:
         """Begins to sum what has these names."""
         self._names = of_episodes, of_steps
-        with plain_tensors():
+        with plain_torch():
             # In front of each, the number of episodes and of steps.
             self._episode_sums, self._step_sums = (
                 torch.zeros(1 + len(names), device=self._device) for names in self._names
@@ -71,7 +71,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
             seed += self._seed_shift
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             self._return.masked_fill_(mask, 0.0)
             self._length.masked_fill_(mask, 0.0)
             self._whole.masked_fill_(mask, not (options or {}).get("stagger"))
@@ -85,7 +85,7 @@ class RecordTraining(TorchWrapper, RecordConstructorArgs):
         names = [f"episode/{name}" for name in (*episode, "return", "length")], list(log)
         if names != self._names:
             self._name(*names)
-        with plain_tensors():
+        with plain_torch():
             terms = torch.stack(list(log.values())) if log else None
             self._graph(rewards, terminated, truncated, terms, *episode.values())
         return result

@@ -28,7 +28,7 @@ from torch import Tensor
 from isaac_gymnasium.integrations._empty_dicts import EmptyDicts
 from isaac_gymnasium.integrations._host_copy import HostCopy
 from isaac_gymnasium.integrations._requirements import needs_extra, require_autoreset
-from isaac_gymnasium.tree import leaves, named_leaves, plain_tensors, tree_map
+from isaac_gymnasium.tree import leaves, named_leaves, plain_torch, tree_map
 
 with needs_extra("Stable-Baselines3", "sb3"):
     from stable_baselines3.common.monitor import Monitor
@@ -134,7 +134,7 @@ class Sb3VecEnv(VecEnv):
         self._actions = torch.from_numpy(np.zeros(shape, self.action_space.dtype))
         if self.device.type == "cuda":
             self._actions = self._actions.pin_memory()
-        with plain_tensors():
+        with plain_torch():
             self._totals = torch.zeros(2, self.num_envs, dtype=torch.float64, device=self.device)
             self._return, self._length = self._totals.unbind(0)
         self._infos = EmptyDicts(self.num_envs)
@@ -179,7 +179,7 @@ class Sb3VecEnv(VecEnv):
                     f"Sb3VecEnv needs an environment that returns torch tensors, but {path} is a "
                     f"{type(leaf).__name__}"
                 )
-        with plain_tensors():
+        with plain_torch():
             mask = (options or {}).get("reset_mask")
             if mask is None:
                 self._totals.zero_()
@@ -204,7 +204,7 @@ class Sb3VecEnv(VecEnv):
                 "Sb3VecEnv needs an environment that reports info['final_obs'] in every step, got "
                 f"the keys {sorted(info)}"
             )
-        with plain_tensors():
+        with plain_torch():
             ended = terminated | truncated
             self._return += reward
             self._length += 1
@@ -411,7 +411,7 @@ class Sb3VecEnv(VecEnv):
         owner, rows = self._owner(attr_name), self._get_indices(indices)
         current = getattr(owner, attr_name)
         if isinstance(current, (Tensor, np.ndarray)) and _has_rows(current, self.num_envs):
-            with plain_tensors():
+            with plain_torch():
                 if isinstance(current, Tensor):
                     value = torch.as_tensor(value).to(current)
                 current[rows] = value

@@ -13,7 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.tree import plain_tensors, warn_of_other_space
+from isaac_gymnasium.tree import plain_torch, warn_of_other_space
 from isaac_gymnasium.wrappers.affine import affine_map
 from isaac_gymnasium.wrappers.kinds import TorchActionWrapper
 
@@ -63,7 +63,7 @@ class ClipAction(TorchActionWrapper, RecordConstructorArgs):
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         box = action_box(self)
-        with plain_tensors():
+        with plain_torch():
             self._low = torch.tensor(box.low, device=self._device)
             self._high = torch.tensor(box.high, device=self._device)
         self.single_action_space = gym.spaces.Box(-np.inf, np.inf, box.shape, box.dtype.type)

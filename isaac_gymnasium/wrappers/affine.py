@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 
 
 def affine_map(
@@ -64,6 +64,6 @@ def affine_map(
     intercept[below] = new_low[below] - gradient[below] * old_low[below]
     dtype = box.dtype if np.issubdtype(box.dtype, np.floating) else np.dtype(np.float32)
     new = gym.spaces.Box(new_low.astype(dtype), new_high.astype(dtype), shape, dtype.type)
-    with plain_tensors():
+    with plain_torch():
         maps = [torch.tensor(m.astype(dtype), device=device) for m in (gradient, intercept)]
     return new, maps[0], maps[1]

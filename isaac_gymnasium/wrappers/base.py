@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.snapshot import WrapperSnapshot
 
 Seed = int | Sequence[int | None] | None
@@ -42,7 +42,7 @@ class TorchWrapper(VectorWrapper, WrapperSnapshot, RecordConstructorArgs):
         VectorWrapper.__init__(self, env)
         self._device = _device(env)
         self._autoreset_mode = _autoreset_mode(env)
-        with plain_tensors():
+        with plain_torch():
             self._all = torch.ones(self.num_envs, dtype=torch.bool, device=self._device)
 
     def __getattr__(self, name: str) -> Any:
@@ -142,7 +142,7 @@ class EpisodeEnds:
 
     def __init__(self, env: TorchWrapper) -> None:
         self.mode = env.autoreset_mode
-        with plain_tensors():
+        with plain_torch():
             self.ended = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
     def restarted(self, ended: Tensor) -> Tensor | None:

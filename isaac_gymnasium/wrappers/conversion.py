@@ -10,7 +10,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.tree import as_tensors, plain_tensors, tree_map
+from isaac_gymnasium.tree import as_tensors, plain_torch, tree_map
 from isaac_gymnasium.wrappers.base import Seed, Step, TorchWrapper
 
 
@@ -40,7 +40,7 @@ class ToDevice(TorchWrapper, RecordConstructorArgs):
         Args:
             actions: (N, ...), NumPy or torch on any device.
         """
-        with plain_tensors():
+        with plain_torch():
             actions = as_tensors(self.single_action_space, actions, self._env_device)
         result = _move(self.env.step(actions), self._env_device, self._device)
         obs, reward, terminated, truncated, info = result
@@ -82,7 +82,7 @@ class TorchToNumpy(TorchWrapper, RecordConstructorArgs):
         Args:
             actions: (N, ...), NumPy or torch.
         """
-        with plain_tensors():
+        with plain_torch():
             actions = as_tensors(self.single_action_space, actions, self._device)
         obs, reward, terminated, truncated, info = self._to_numpy(self.env.step(actions))
         return obs, reward, terminated, truncated, self._info(info)

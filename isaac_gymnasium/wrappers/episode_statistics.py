@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.graph import Graph
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
 
 
@@ -47,7 +47,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
         self._ends = EpisodeEnds(self)
         # A step may end N episodes: with that much room, none of them meets another in the ring.
         self._capacity = max(buffer_length, self.num_envs)
-        with plain_tensors():
+        with plain_torch():
             # Rows: return, length, duration.
             shape = (3, self.num_envs)
             self._running = torch.zeros(shape, dtype=torch.float64, device=self._device)
@@ -65,7 +65,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
         """Starts new episodes, and their statistics from 0."""
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             self._running[2].add_(self._lap())
             self._running.masked_fill_(mask, 0.0)
             self._ends.reset(mask)
@@ -77,7 +77,7 @@ class RecordEpisodeStatistics(TorchWrapper, RecordConstructorArgs):
         key = self._stats_key
         if key in info or f"_{key}" in info:
             raise ValueError(f"the info must not have the key {key!r} yet, got {list(info)}")
-        with plain_tensors():
+        with plain_torch():
             # The clock is the host's: no graph knows what it says.
             self._running[2].add_(self._lap())
             returns, lengths, durations, ended = self._recorded(rewards, terminated, truncated)

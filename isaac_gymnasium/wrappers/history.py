@@ -18,7 +18,7 @@ from isaac_gymnasium.tree import (
     copy_tree,
     map_space,
     named_leaves,
-    plain_tensors,
+    plain_torch,
     tree_map,
     where_rows,
     zeros,
@@ -38,7 +38,7 @@ class _Window(HistoryObservationWrapper, RecordConstructorArgs):
         """
         self._start()
         inner, past = self.env.single_observation_space, length - 1
-        with plain_tensors():
+        with plain_torch():
             self._past = zeros(inner, (self.num_envs, past), self._device)
             self._padding = None
             if padding is not None:

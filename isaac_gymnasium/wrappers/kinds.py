@@ -13,7 +13,7 @@ from isaac_gymnasium.tree import (
     as_tensors,
     copy_tree,
     named_leaves,
-    plain_tensors,
+    plain_torch,
     tree_map,
     where_rows,
     zeros,
@@ -30,7 +30,7 @@ class TorchActionWrapper(TorchWrapper, RecordConstructorArgs):
         Args:
             actions: (N, ...) in the wrapper's action space, NumPy or torch on any device.
         """
-        with plain_tensors():
+        with plain_torch():
             actions = self.actions(as_tensors(self.single_action_space, actions, self._device))
         return self.env.step(actions)
 
@@ -45,7 +45,7 @@ class TorchRewardWrapper(TorchWrapper, RecordConstructorArgs):
     def step(self, actions: Any) -> Step:
         """Steps all environments and changes their rewards."""
         obs, rewards, terminated, truncated, info = self.env.step(actions)
-        with plain_tensors():
+        with plain_torch():
             return obs, self.rewards(rewards), terminated, truncated, info
 
     def rewards(self, rewards: Tensor) -> Tensor:
@@ -62,13 +62,13 @@ class TorchObservationWrapper(TorchWrapper, RecordConstructorArgs):
         """Starts new episodes and changes the observations; see `TorchWrapper.reset`."""
         mask = self._reset_mask(options)
         obs, info = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             return self._observe_reset(obs, mask), info
 
     def step(self, actions: Any) -> Step:
         """Steps all environments and changes their observations."""
         obs, rewards, terminated, truncated, info = self.env.step(actions)
-        with plain_tensors():
+        with plain_torch():
             final = _dense(info.get("final_obs"), obs)
             obs, final = self._observe_step(obs, final, terminated, truncated)
         if final is not None:
@@ -104,7 +104,7 @@ class HistoryObservationWrapper(TorchObservationWrapper, RecordConstructorArgs):
     def _start(self) -> None:
         """Creates the buffers, once the observation space is set."""
         self._ends = EpisodeEnds(self)
-        with plain_tensors():
+        with plain_torch():
             self._last = zeros(self.single_observation_space, (self.num_envs,), self._device)
 
     def _go_on(self, obs: Any) -> Any:

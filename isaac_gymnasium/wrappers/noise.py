@@ -18,7 +18,7 @@ from isaac_gymnasium.tree import (
     as_tensors,
     map_space,
     named_leaves,
-    plain_tensors,
+    plain_torch,
     tree_map,
 )
 from isaac_gymnasium.wrappers.actions import action_box
@@ -110,7 +110,7 @@ class NoiseAction(TorchActionWrapper, RecordConstructorArgs):
         super().__init__(env, std=std)
         box = _of_floats(action_box(self))
         self._std = _deviations(box, std, self._device)
-        with plain_tensors():
+        with plain_torch():
             self._low = torch.tensor(box.low, device=self._device)
             self._high = torch.tensor(box.high, device=self._device)
         self._streams = EpisodeStreams(self)
@@ -122,7 +122,7 @@ class NoiseAction(TorchActionWrapper, RecordConstructorArgs):
         """Starts new episodes; see `TorchWrapper.reset`."""
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             self._streams.seed(seed, mask)
             self._streams.begin(mask)
             self._ends.reset(mask)
@@ -131,7 +131,7 @@ class NoiseAction(TorchActionWrapper, RecordConstructorArgs):
     def step(self, actions: Any) -> Step:
         """Steps all environments with noisy actions."""
         step = super().step(actions)
-        with plain_tensors():
+        with plain_torch():
             restarted = self._ends.restarted(step[2] | step[3])
             if restarted is not None:
                 self._streams.begin(restarted)
@@ -159,7 +159,7 @@ def _unbounded(space: gym.Space[Any]) -> gym.spaces.Box:
 
 
 def _deviations(space: gym.Space[Any], std: Any, device: torch.device) -> Any:
-    with plain_tensors():
+    with plain_torch():
         deviations = as_tensors(space, std, torch.device("cpu"))
         for _, deviation in named_leaves(deviations, "std"):
             if bool((deviation < 0).any()):

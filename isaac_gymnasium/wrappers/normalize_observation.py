@@ -20,7 +20,7 @@ from isaac_gymnasium.tree import (
     leaves,
     map_space,
     named_leaves,
-    plain_tensors,
+    plain_torch,
     tree_map,
     unflatten,
     where_rows,
@@ -59,7 +59,7 @@ class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
         self.obs_rms = map_space(
             lambda box: RunningMeanStd(shape=box.shape or (), device=self._device), inner
         )
-        with plain_tensors():
+        with plain_torch():
             self._epsilon = torch.tensor(epsilon, dtype=torch.float64, device=self._device)
             self._last = zeros(self.single_observation_space, (self.num_envs,), self._device)
         self._recorded = Graph(self._count_and_normalize, self._device, fresh=True)

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from isaac_gymnasium.graph import Graph
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.base import EpisodeEnds, Seed, Step, TorchWrapper
 from isaac_gymnasium.wrappers.running_mean_std import RunningMeanStd
 
@@ -49,7 +49,7 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
         self.epsilon = epsilon
         self.return_rms = RunningMeanStd(device=self._device)
         self._ends = EpisodeEnds(self)
-        with plain_tensors():
+        with plain_torch():
             self.accumulated_reward = torch.zeros(
                 self.num_envs, dtype=torch.float64, device=self._device
             )
@@ -62,7 +62,7 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
         """Starts new episodes; their sums begin at 0."""
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             self.accumulated_reward.masked_fill_(mask, 0.0)
             self._ends.reset(mask)
         return result
@@ -70,7 +70,7 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
     def step(self, actions: Any) -> Step:
         """Steps all environments and scales their rewards."""
         obs, rewards, terminated, truncated, info = self.env.step(actions)
-        with plain_tensors():
+        with plain_torch():
             given = [self._update_running_mean, self.gamma, self.accumulated_reward]
             given += self._statistics().values()
             (rewards,) = self._recorded(rewards, terminated, truncated, given=given)

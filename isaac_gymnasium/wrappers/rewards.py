@@ -12,7 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.kinds import TorchRewardWrapper
 
 
@@ -64,7 +64,7 @@ class ClipReward(TorchRewardWrapper, RecordConstructorArgs):
         super().__init__(env, min_reward=min_reward, max_reward=max_reward)
         low = -np.inf if min_reward is None else min_reward
         high = np.inf if max_reward is None else max_reward
-        with plain_tensors():
+        with plain_torch():
             self._low, self._high = (
                 torch.tensor(bound, dtype=torch.float32, device=self._device)
                 for bound in (low, high)

@@ -8,7 +8,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from isaac_gymnasium.tree import over_rows, plain_tensors
+from isaac_gymnasium.tree import over_rows, plain_torch
 
 
 class RunningMeanStd:
@@ -37,7 +37,7 @@ class RunningMeanStd:
         shape: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> None:
-        with plain_tensors():
+        with plain_torch():
             self.mean = torch.zeros(shape, dtype=torch.float64, device=device)
             self.count = torch.full((), epsilon, dtype=torch.float64, device=device)
             self.square = torch.full_like(self.mean, epsilon)

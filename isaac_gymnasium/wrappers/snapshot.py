@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isaac_gymnasium.tree import over_rows, plain_tensors
+from isaac_gymnasium.tree import over_rows, plain_torch
 from isaac_gymnasium.wrappers.state import WrapperState
 
 
@@ -54,7 +54,7 @@ class WrapperSnapshot(WrapperState):
                 )
         inner = {key: value for key, value in state.items() if not key.startswith(prefix)}
         obs = env(inner, mask, **kwargs)
-        with plain_tensors():
+        with plain_torch():
             chosen = self._as_mask("mask", mask)
             for key, value in rows.items():
                 old = given[key].to(value.device).expand_as(value)  # type: ignore[union-attr]

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium.vector import VectorWrapper
 from torch import Tensor
 
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 
 
 class WrapperState:
@@ -63,7 +63,7 @@ class WrapperState:
             raise KeyError(f"the state must hold {list(own)}, {missing} is missing")
         if strict and (surplus := [name for name in state if name not in own]):
             raise KeyError(f"the state must hold nothing but {list(own)}, got also {surplus}")
-        with plain_tensors():
+        with plain_torch():
             for name, wrapper in own.items():
                 wrapper._load(name, state[name])
 
@@ -76,7 +76,7 @@ class WrapperState:
         Args:
             group: A process group of `torch.distributed`; None is all processes.
         """
-        with plain_tensors():
+        with plain_torch():
             for wrapper in self._stack().values():
                 wrapper._synchronize(group)
 

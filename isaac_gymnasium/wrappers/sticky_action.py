@@ -13,7 +13,7 @@ from torch import Tensor
 from isaac_gymnasium.tree import (
     copy_tree,
     named_leaves,
-    plain_tensors,
+    plain_torch,
     where_rows,
     zeros,
 )
@@ -68,7 +68,7 @@ class StickyAction(TorchActionWrapper, RecordConstructorArgs):
         self._shortest, self._longest = bounds
         self._streams = EpisodeStreams(self)
         self._ends = EpisodeEnds(self)
-        with plain_tensors():
+        with plain_torch():
             self._last = zeros(env.single_action_space, (self.num_envs,), self._device)
             self._has_last = torch.zeros_like(self._all)
             self._left = torch.zeros(self.num_envs, dtype=torch.int64, device=self._device)
@@ -79,7 +79,7 @@ class StickyAction(TorchActionWrapper, RecordConstructorArgs):
         """Starts new episodes, which have no last action."""
         mask = self._reset_mask(options)
         result = super().reset(seed=seed, options=options)
-        with plain_tensors():
+        with plain_torch():
             self._streams.seed(seed, mask)
             self._ends.reset(mask)
             self._begin(mask)
@@ -88,7 +88,7 @@ class StickyAction(TorchActionWrapper, RecordConstructorArgs):
     def step(self, actions: Any) -> Step:
         """Steps all environments, some of them with their last action."""
         step = super().step(actions)
-        with plain_tensors():
+        with plain_torch():
             restarted = self._ends.restarted(step[2] | step[3])
             if restarted is not None:
                 self._begin(restarted)

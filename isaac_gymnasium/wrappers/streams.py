@@ -11,7 +11,7 @@ from gymnasium.vector import VectorWrapper
 from torch import Tensor
 
 from isaac_gymnasium.random import RandomStreams
-from isaac_gymnasium.tree import plain_tensors
+from isaac_gymnasium.tree import plain_torch
 from isaac_gymnasium.wrappers.base import Seed, TorchWrapper
 
 _STREAM_BITS = 24  # streams of one wrapper: at most so many environments
@@ -35,7 +35,7 @@ class EpisodeStreams:
         while isinstance(env, VectorWrapper):
             depth, env = depth + 1, env.env
         self._num_envs = wrapper.num_envs
-        with plain_tensors():
+        with plain_torch():
             self.rng = RandomStreams(self._num_envs, wrapper.device)
             self.rng.stream.add_(depth << _STREAM_BITS)
             self._step = torch.zeros_like(self.rng.seed)

@@ -15,7 +15,7 @@ from isaac_gymnasium.tree import (
     as_space,
     copy_tree,
     map_space,
-    plain_tensors,
+    plain_torch,
     torch_dtype,
     where_rows,
 )
@@ -70,7 +70,7 @@ class TimeAwareObservation(HistoryObservationWrapper, RecordConstructorArgs):
             flat_space(self._full_space) if flatten else self._full_space
         )
         self._dtype = torch_dtype(self.single_observation_space.dtype) if flatten else None
-        with plain_tensors():
+        with plain_torch():
             self._timesteps = torch.zeros(self.num_envs, dtype=torch.int64, device=self._device)
         self._start()
 

@@ -714,7 +714,7 @@ class SelectsByAMask(Sound):
 
 @breaks("grad_modes")
 class BuffersOfInferenceMode(Sound):
-    def plain_tensors(self):
+    def plain_torch(self):
         return contextlib.nullcontext()
 
     def move(self, actions):

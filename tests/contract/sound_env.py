@@ -57,7 +57,7 @@ class Sound(VectorEnv[torch.Tensor, Any, torch.Tensor]):
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         self.require_open()
         mask = self.reset_mask(options)
-        with self.plain_tensors():
+        with self.plain_torch():
             if seed is None and self.seeded:
                 self.episode += mask
             else:
@@ -70,7 +70,7 @@ class Sound(VectorEnv[torch.Tensor, Any, torch.Tensor]):
         actions = self.read(actions)
         if self.autoreset_mode == AutoresetMode.DISABLED:
             self.refuse_ended()
-        with self.plain_tensors():
+        with self.plain_torch():
             return self.advance(actions)
 
     def render(self) -> Any:
@@ -88,7 +88,7 @@ class Sound(VectorEnv[torch.Tensor, Any, torch.Tensor]):
 
     # ------------------------------------------------------------------ the parts
 
-    def plain_tensors(self) -> contextlib.AbstractContextManager[Any]:
+    def plain_torch(self) -> contextlib.AbstractContextManager[Any]:
         stack = contextlib.ExitStack()
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
