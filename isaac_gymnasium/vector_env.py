@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -427,7 +428,9 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
         Args:
             policy: Maps observations to actions (N, A); without one the actions are random.
-            **kwargs: As for `isaac_gymnasium.viewer.Viewer`, such as `port`.
+            **kwargs: As for `isaac_gymnasium.viewer.Viewer`, such as `port`. Where parameters of
+                the task are changed, an environment that `make_vec` made is made anew for the view;
+                this one stays as it is.
 
         Raises:
             ImportError: If the extra `viewer` is not installed.
@@ -435,6 +438,13 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         from isaac_gymnasium.viewer import Viewer
 
         self._require_open()
+        spec = self.spec
+        if spec is not None:
+
+            def make(changed: dict[str, Any]) -> Any:
+                return gym.make_vec(replace(spec, kwargs={**spec.kwargs, **changed}))
+
+            kwargs.setdefault("make", make)
         return Viewer(self, policy, **kwargs)
 
     def state(self) -> Tensor | None:

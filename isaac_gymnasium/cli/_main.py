@@ -56,18 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 where `check` or `audit` found a failure, 2 after a mistake of the
-        user, 128 and the number of a signal that ended it.
+        user, 128 and the number of a signal that ended it, or would have where nobody reads what is
+        printed any more.
     """
     # A console script, unlike `python -m`, does not find modules in the current directory.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         status = _parse(sys.argv[1:] if arguments is None else arguments).run()
+        sys.stdout.flush()
     except UserError as error:
         print(f"isaac-gymnasium: {error}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130
+    except BrokenPipeError:
+        # As `head` does to `list`. What is still to be flushed at the end has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
     _isaacsim_app.exit_status = status
     return status
 

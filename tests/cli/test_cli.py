@@ -4,9 +4,11 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -513,3 +515,17 @@ class TestRealEnvironment:
         assert main(["train", "IsaacCartpole-v0", "--device", "cpu", "--run-dir", "run"]) == 0
         line = capsys.readouterr().out.splitlines()[-1]
         assert float(line.split()[2]) >= 290, line
+
+
+@pytest.mark.parametrize("words", [["list"], ["train", "--help"]])
+def test_what_nobody_reads_ends_it_quietly(words):
+    """As `isaac-gymnasium list | head -1` does."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "isaac_gymnasium.cli", *words]
+    root = Path(__file__).parents[2]
+    result = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=root, timeout=120
+    )
+    os.close(write)
+    assert (result.returncode, result.stderr) == (141, "")

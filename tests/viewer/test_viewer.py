@@ -203,6 +203,16 @@ def test_parameters_make_the_environment_anew(env):
     assert made[0].unwrapped.closed
 
 
+def test_a_view_of_an_environment_makes_one_like_it(env):
+    with env.view(port=18105) as viewer:
+        viewer._rebuild({"episode_length_s": 2.0})
+        again = viewer.session.env.unwrapped
+        assert again is not env.unwrapped and again.num_envs == env.num_envs
+        assert again.task.episode_length_s == 2.0 != env.unwrapped.task.episode_length_s
+        assert again.engine.name == env.unwrapped.engine.name and again.device == env.device
+    assert again.closed and not env.unwrapped.closed
+
+
 def test_an_address_that_others_reach_is_told(env, caplog):
     assert _is_loopback("127.0.0.1") and _is_loopback("localhost") and _is_loopback("::1")
     assert not _is_loopback("0.0.0.0")
