@@ -79,7 +79,7 @@ class FrankaCabinet(FrankaTask):
     ## Episode End
     Terminates when the fingertips are more than 1 m from the handle; with the reward of
     IsaacGymEnvs, at success. Truncates after `episode_length_s` (160 steps of 1/20 s).
-    `info["success"]`: the drawer is open by more than `success_opening`.
+    `info["opening"]`: of the drawer, m. `info["success"]`: it is more than `success_opening`.
 
     ## Arguments
     * `control_mode`: `"ee"` or `"joint"`

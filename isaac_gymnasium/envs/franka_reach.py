@@ -73,7 +73,8 @@ class FrankaReach(Task):
 
     ## Episode End
     Nothing terminates. Truncates after `episode_length_s` (360 steps of 1/30 s).
-    `info["success"]`: the hand is within 5 cm and 0.2 rad of its goal.
+    `info["position_error"]` (m) and `info["rotation_error"]` (rad): from the hand to its goal.
+    `info["success"]`: they are below `position_tolerance` and `rotation_tolerance`.
 
     ## Arguments
     * `control_mode`: `"joint"`, `"ee"` or `"osc"`

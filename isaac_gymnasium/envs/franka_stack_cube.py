@@ -73,10 +73,10 @@ class FrankaStackCube(FrankaTask):
 
     ## Episode End
     Terminates when a cube leaves a square of edge 1.2 m about (0.5, 0). Truncates after
-    `episode_length_s` (300 steps of 1/60 s). `info["success"]`: the red cube is on top (its centre
-    within 2 cm horizontally and 1 cm vertically of its place), released (d above 5 cm) and at rest
-    (below 5 cm/s). With `reward="isaacgymenvs"` 2 cm vertically, d above 4 cm and any speed are
-    enough, and success terminates.
+    `episode_length_s` (300 steps of 1/60 s). `info["on_top"]`: the red cube's centre is within 2 cm
+    horizontally and 1 cm vertically of its place. `info["success"]`: the red cube is on top,
+    released (d above 5 cm) and at rest (below 5 cm/s). With `reward="isaacgymenvs"` 2 cm
+    vertically, d above 4 cm and any speed are enough, and success terminates.
 
     ## Arguments
     * `control_mode`: `"ee"` or `"joint"`
