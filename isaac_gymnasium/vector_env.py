@@ -332,10 +332,11 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         Returns:
             Observations, rewards (N,) float32, terminated (N,) bool, truncated (N,) bool, info.
             All are fresh tensors on `device`. `info` holds the task's extras such as `success`,
-            with `log_rewards` also `log` (0-d tensors: the mean of each reward term), and with
-            same-step autoreset always `final_obs` and `final_info`, dense over all environments:
-            what they were before any reset, valid for all rows and different from the rest where
-            `_final_obs` is set.
+            unless `nan_guard` is off `nan` (N,) bool, with `log_rewards` also `log` (0-d tensors:
+            the mean of each reward term), and with same-step autoreset always `final_obs` and
+            `final_info`, dense over all environments: what they were before any reset, valid for
+            all rows and different from the rest where `_final_obs` is set; `final_state` likewise
+            where the task has a privileged state.
         """
         self._require_reset()
         with plain_torch():

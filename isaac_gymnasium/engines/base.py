@@ -557,14 +557,31 @@ class Body(View):
     def get_property(self, name: str) -> Tensor:
         """A copy of a physical property for every environment, on the CPU.
 
+        Of L links, or of a free body, whose tensors lack that dimension: `mass` (N, L), kg;
+        `center_of_mass` (N, L, 7), a pose in the link's frame whose position counts; `inertia`
+        (N, L, 9) about it, axes of the link's frame, kg m^2. Of S shapes: `material` (N, S, 3),
+        static friction, dynamic friction and restitution. Of D joints: `dof_stiffness`,
+        `dof_damping`, `dof_armature`, `dof_max_effort` and `dof_max_velocity`, (N, D) in the units
+        of `scene.model.Joint`; `dof_limits` (N, D, 2), rad or m; `dof_friction` (N, D, 3), static,
+        dynamic and viscous.
+
         Args:
-            name: See the engine's table; an unknown name raises a `ValueError` that lists them.
+            name: Of the property.
+
+        Raises:
+            ValueError: If there is none of this name; the message lists those there are.
         """
         self._host_call(f"it reads {self.name}.{name}")
         return self._get_property(name)
 
     def set_property(self, name: str, values: Tensor, mask: Tensor | None = None) -> None:
-        """Changes a physical property, in the environments of the (N,) bool mask or in all."""
+        """Changes a physical property, in the environments of the (N,) bool mask or in all.
+
+        Args:
+            name: See `get_property`.
+            values: On any device; they broadcast to the shape that `get_property` returns.
+            mask: (N,) bool.
+        """
         self._host_call(f"it changes {self.name}.{name}")
         self._set_property(name, values, mask)
 
