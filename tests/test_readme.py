@@ -33,8 +33,8 @@ PAGES = {
 ID = "MyPendulum-v0"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
 
 
 (TASK,) = (code for code in blocks("python") if "class MyPendulum" in code)
@@ -71,6 +71,25 @@ def test_examples_run(code: str, pendulum: ModuleType, physics: None) -> None:
     exec(re.sub(r"range\(300\)", "range(20)", re.sub(r"num_envs=\d\d+", "num_envs=8", code)), names)
     assert names["envs"].closed
     assert torch.isfinite(names["obs"]).all()
+
+
+def test_the_answers_to_first_questions_run(
+    tmp_path: Path, physics: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, in a module: a registered task is found again by its module's name."""
+    pytest.importorskip("skrl")
+    code = "\n".join(blocks("python", PAGES["docs/guide/questions.md"]))
+    code = re.sub(r"num_envs=[\w.]+", 'num_envs=8, engine="physx"', code.replace("(300)", "(3)"))
+    fewer = r"\1config = configs.SkrlPpoConfig(num_envs=8, timesteps=128)\n"
+    (tmp_path / "answers.py").write_text(re.sub(r"(config = preset\(.*\)\n)", fewer, code))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        answers = importlib.import_module("answers")
+    finally:
+        gym.registry.pop("FeelingFrankaCube-v0", None)
+        sys.modules.pop("answers", None)
+    assert torch.equal(answers.successor, answers.obs), "three steps end no episode"
+    assert answers.policy(answers.obs.cpu()).shape == (8, 1)
 
 
 def test_the_task_is_short() -> None:
