@@ -98,8 +98,11 @@ class NanGuard:
         """
         parts = observations.values() if isinstance(observations, dict) else [observations]
         numbers = [p.flatten(1) for p in parts if p.is_floating_point()]
-        # One number that is not finite makes a sum that is none either.
-        total = torch.stack([*(x.sum(-1) for x in numbers), *rewards]).sum(0)
+        # One number that is not finite makes a sum that is none either. Halves are summed as
+        # floats: an image of them comes to more than they can hold.
+        wide = [torch.promote_types(x.dtype, torch.float32) for x in numbers]
+        sums = [x.sum(-1, dtype=dtype) for x, dtype in zip(numbers, wide, strict=True)]
+        total = torch.stack([*sums, *rewards]).sum(0)
         bad = ~torch.isfinite(total) | self._bad_actions
         if self._strays is not None:
             bad |= self._strays

@@ -306,14 +306,14 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self._begin_episodes(mask, seeded=True)
             self.randomization.flush()
             if stagger:
-                lengths = self.rng.integers(0, self.max_episode_steps)
+                lengths = self.rng.integers(0, min(self.max_episode_steps, 2**31))
                 self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
             self._has_reset = True
             obs, extras = self.task.get_observations(), self.task.get_extras()
             check_observations(self.task, self.single_observation_space, obs)
             check_extras(self.task, extras)
             check_states(self.task, self.state_space, self.task.get_states())
-            info = clone_tree(extras)
+            info: dict[str, Any] = clone_tree(self._guard.clean(extras))
             if self.randomization.plan.in_info:
                 info["randomization"] = self.randomization.values
             if self.render_mode == "human":

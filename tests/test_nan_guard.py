@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
 import isaac_gymnasium
 import isaac_gymnasium.registration
 from isaac_gymnasium.cli import main
+from isaac_gymnasium.envs.cartpole import Cartpole
 from isaac_gymnasium.nan_guard import FRAMES, NanError
 from isaac_gymnasium.nan_report import NanReport, replay
+from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 N = 6
 CARTPOLE = "IsaacCartpole-v0"
@@ -204,6 +208,41 @@ def test_the_mode_off_looks_away(tmp_path: Path) -> None:
     env.close()
     with pytest.raises(ValueError, match=r"nan_guard must be one of \('reset', .*, got 'on'"):
         make(tmp_path, nan_guard="on")
+
+
+@dataclass(kw_only=True)
+class Seen(Cartpole):
+    """Sees halves, more than their type can hold in sum, and tells a velocity."""
+
+    def observation_space(self) -> gym.Space[Any]:
+        return gym.spaces.Box(-100.0, 100.0, (64, 64), np.float16)
+
+    def get_observations(self) -> torch.Tensor:
+        halves = torch.full((self.num_envs, 64, 64), 20.0, dtype=torch.float16)
+        return halves + self.robot.dof_vel[:, :1, None].half()
+
+    def get_extras(self) -> dict[str, torch.Tensor]:
+        return {"speed": self.robot.dof_vel[:, 0]}
+
+
+def test_many_halves_are_no_explosion_and_one_that_is_none_is(tmp_path: Path) -> None:
+    env = IsaacVectorEnv(Seen, N, device="cpu", nan_folder=str(tmp_path))
+    env.reset(seed=0)
+    assert not bool(step(env)[4]["nan"].any())
+    poison(env, [2])
+    assert step(env)[4]["nan"].nonzero().tolist() == [[2]]
+    env.close()
+
+
+def test_a_partial_reset_beside_an_explosion_tells_finite_numbers(tmp_path: Path) -> None:
+    kwargs: dict[str, Any] = {"device": "cpu", "nan_folder": str(tmp_path)}
+    env = IsaacVectorEnv(Seen, N, autoreset_mode="Disabled", **kwargs)
+    env.reset(seed=0)
+    poison(env, [2])
+    told = step(env)[4]["speed"]
+    _, info = env.reset(options={"reset_mask": torch.arange(N) == 0})
+    assert torch.equal(info["speed"][1:], told[1:]), "as the last step left it"
+    env.close()
 
 
 def test_watching_changes_no_bit(tmp_path: Path) -> None:

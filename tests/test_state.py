@@ -219,3 +219,10 @@ def test_staggered_episodes_do_not_end_together(device: torch.device) -> None:
     first = truncated.int().argmax(0).cpu()
     assert torch.equal(first, env.max_episode_steps - 1 - torch.arange(N))
     env.close()
+
+
+def test_staggering_knows_no_longest_limit() -> None:
+    env = make(IDS[0], torch.device("cpu"), max_episode_steps=2**40)
+    env.reset(seed=0, options={"stagger": True})
+    assert env.episode_length_buf.unique().numel() == N
+    env.close()
