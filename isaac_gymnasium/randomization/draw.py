@@ -42,6 +42,8 @@ class Draw:
         level = self._level.unsqueeze(-1)
         # Exact at both ends, so that level 1 draws from the range as it was given.
         values = torch.where(level < 1.0, self.neutral + level * (values - self.neutral), values)
+        if self.term.target == "action_delay":
+            values = self._whole(values)
         if self.term.shared:
             values = values[:1]
         return values.expand_as(self.values)
@@ -60,17 +62,20 @@ class Draw:
             return exponent.exp().to(torch.float32)
         return rng.uniform(low, high, shape)
 
-    def whole_steps(self) -> Tensor:
-        """(N,) int64: the first of the numbers as whole ones.
+    def _whole(self, values: Tensor) -> Tensor:
+        """Numbers as whole ones, now: the range may have moved by the time they are used.
 
         Of a uniform range each is as likely as the others; rounding would halve those at its ends.
         """
-        values = self.values[:, 0]
         if self.term.distribution == "uniform":
             low, width = self.range[0], self.range[1] - self.range[0]
             share = (values - low) / width.clamp(min=1e-6)
             values = low + (share * (width + 1.0)).floor().clamp(max=width)
-        return values.round().to(torch.int64)
+        return values.round()
+
+    def whole_steps(self) -> Tensor:
+        """(N,) int64: the first of the numbers."""
+        return self.values[:, 0].round().to(torch.int64)
 
     def set_range(self, *values: float) -> None:
         """Moves the range; numbers already drawn stay until the next draw.

@@ -74,6 +74,8 @@ class Property:
         self._body, self._name = body, name
         found = body.get_property(name).cpu()
         self._shape = found.shape
+        if not found.numel():
+            raise ValueError(f"{body.name} has no {name}, since nothing of it collides")
         items = 1 if isinstance(body, RigidBody) and name != "material" else found.shape[1]
         self.nominal = found.reshape(len(found), items, -1)
         self._current = self.nominal.clone()

@@ -235,12 +235,19 @@ class Randomizer:
         draw = self._draws[name]
         torch.where(mask.unsqueeze(-1), values, draw.values, out=draw.values)
         if draw.term.target == "actuator_strength":
-            robot = self._bodies[name]
-            assert isinstance(robot, Articulation) and robot.effort_scale is not None
-            ones = torch.ones_like(draw.values)
+            self._weaken(self._bodies[name])
+
+    def _weaken(self, robot: Body) -> None:
+        """Scales a robot's efforts by all terms on its motors, as they scale its drives."""
+        assert isinstance(robot, Articulation) and robot.effort_scale is not None
+        strength = torch.ones_like(robot.effort_scale)
+        for name, draw in self._draws.items():
+            if draw.term.target != "actuator_strength" or self._bodies[name] is not robot:
+                continue
             for column, joint in enumerate(self._items[name]):
-                strength = properties.operate(draw.term, ones, draw.values)[:, column]
-                robot.effort_scale[:, joint] = strength.clamp(min=0.0)
+                scaled = properties.operate(draw.term, strength[:, joint], draw.values[:, column])
+                strength[:, joint] = scaled.clamp(min=0.0)
+        robot.effort_scale.copy_(strength)
 
     def _disturb_state(self, name: str, values: Tensor, mask: Tensor) -> None:
         body, target = self._bodies[name], self._draws[name].term.target
@@ -307,7 +314,9 @@ class Randomizer:
                 widths, numbers.split([width for _, width in widths], dim=-1), strict=True
             ):
                 old = parts[key]
-                parts[key] = properties.operate(draw.term, old, own.reshape(old.shape))
+                parts[key] = properties.operate(
+                    draw.term, old, own.reshape(old.shape).to(old.dtype)
+                )
         return parts if isinstance(observations, dict) else parts[""]
 
     def episodes_ended(self, ended: Tensor, extras: Callable[[], dict[str, Tensor]]) -> None:

@@ -173,6 +173,17 @@ def test_actions_arrive_late() -> None:
     env.close()
 
 
+def test_a_delay_that_was_drawn_stays_when_its_range_moves() -> None:
+    env = make({"it": {"target": "action_delay", "range": (0, 3)}}, stiffness=0.0)
+    env.reset(seed=0)
+    delay = env.randomization.values["it"][:, 0]
+    assert float(delay.max()) == 3.0
+    env.randomization.set_range("it", 0, 1)
+    moving = torch.stack([step(env, 1.0)[0][:, 1] > 0 for _ in range(5)])
+    assert torch.equal(5.0 - moving.sum(0), delay)
+    env.close()
+
+
 @pytest.mark.parametrize(
     ("range", "likely"), [((0, 2), [0, 1, 2]), ((1, 3), [1, 2, 3]), ((2, 2), [2])]
 )
@@ -237,6 +248,19 @@ def test_info_tells_the_numbers_on_request() -> None:
         info2 = step(env)[4]
     assert not torch.equal(info2["randomization"]["mass"], kept)
     assert torch.equal(info["randomization"]["mass"], kept), "a copy"
+    env.close()
+
+
+def test_terms_on_the_same_motors_act_on_efforts_one_after_the_other() -> None:
+    motors = {"target": "actuator_strength", "body": "Slider", "when": "reset"}
+    terms = {"tired": {**motors, "range": (0.5, 0.5)}, "old": {**motors, "range": (0.8, 1.0)}}
+    env = make(terms)
+    env.reset(seed=0)
+    both = 0.5 * env.randomization.values["old"]
+    assert torch.equal(env.task.slider.effort_scale, both)
+    torch.testing.assert_close(
+        env.task.slider.get_property("dof_stiffness"), env.task.stiffness * both
+    )
     env.close()
 
 
@@ -419,6 +443,10 @@ BAD = [
         "initial_position: Slider is bolted to the world",
     ),
     ({"terms": {}, "adaptive": {"target": 1.0}}, r"adaptive: target must be in \(0, 1\), got 1.0"),
+    (
+        {"x": {"target": "friction", "body": "Slider", "range": (1, 2)}},
+        "'x': Slider has no material, since nothing of it collides",
+    ),
     ("defaults", "randomization must be 'none' or 'default', got 'defaults'"),
     (3, "randomization must be 'none', 'default', a dict or a Randomization, got 3"),
 ]
@@ -428,6 +456,17 @@ BAD = [
 def test_what_makes_no_sense_is_one_clear_error(given: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make(given)
+
+
+def test_noise_keeps_the_type_of_halves() -> None:
+    env = make("none")
+    plan = rnd.parse({"noise": {"target": "observation_noise", "range": (0.5, 1.0)}})
+    parts = (env.engine, env.rng, env.episode_length)
+    box = gym.spaces.Box(-1.0, 1.0, (3,), "float16")
+    seen = rnd.Randomizer(plan, *parts, box, 1, 0.02).observe(torch.zeros(N, 3).half())
+    assert seen.dtype == torch.float16
+    assert float(seen.min()) >= 0.5
+    env.close()
 
 
 def test_images_beside_floats_stay_as_they_are() -> None:
