@@ -188,7 +188,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def get_rewards(self) -> dict[str, Tensor]:
-        """Named terms, each (N,) float32; the loop adds them up and logs each by name."""
+        """Named terms, each (N,) float32; the loop adds them up.
+
+        With `log_rewards=True` their means are in `info["log"]`, and run folders always have them.
+        """
 
     def get_terminations(self) -> Tensor:
         """(N,) bool: failure or success, never the time limit. By default nothing terminates."""

@@ -78,6 +78,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
 
     Attributes:
         task: The task, with its parameters and handles.
+        engine: The physics engine.
         device: Where all tensors live.
         autoreset_mode: A `gymnasium.vector.AutoresetMode`.
         randomization: The `Randomizer`: present values, and ranges to be moved.

@@ -1,6 +1,7 @@
 """RLlib (Ray 2.x, new API stack): environments for its vectorised env runners.
 
-    config = PPOConfig().environment(make_env, env_config={"id": "IsaacCartpole-v0"})
+    register_env("isaac_gymnasium", make_env)  # RLlib refuses the bare function
+    config = PPOConfig().environment("isaac_gymnasium", env_config={"id": "IsaacCartpole-v0"})
     config.env_runners(gym_env_vectorize_mode="vector_entry_point", num_envs_per_env_runner=64)
 
 This module imports without Ray: `make_env` only follows RLlib's calling convention.
@@ -21,7 +22,7 @@ __all__ = ["make_env"]
 
 
 def make_env(env_config: Mapping[str, Any]) -> TorchToNumpy:
-    """The environments of one env runner, for `AlgorithmConfig.environment`.
+    """The environments of one env runner, to be registered with `ray.tune.registry.register_env`.
 
     Results are NumPy arrays. The autoreset mode is `NextStep`, the only one in which RLlib's
     episodes are right: it takes the step after an episode's end for the reset.

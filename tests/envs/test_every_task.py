@@ -105,6 +105,17 @@ def test_the_reward_terms_are_those_documented(env: Any) -> None:
     assert env.task.get_rewards().keys() == documented
 
 
+def test_the_extras_are_those_documented(env: Any) -> None:
+    def documented(task: type[Task]) -> set[str]:
+        page = (task.__doc__ or "").split("## Episode End")[1].split("## Arguments")[0]
+        # "As in" another task: what is said there.
+        elsewhere = [documented(TASKS[id]) for id in re.findall(r"As in `(Isaac[\w-]+)`", page)]
+        return set(re.findall(r'`info\["(\w+)"\]`', page)).union(*elsewhere)
+
+    env.reset(seed=0)
+    assert env.task.get_extras().keys() == documented(type(env.task))
+
+
 def test_random_actions_keep_everything_finite(env: Any) -> None:
     env.log_rewards = True
     env.reset(seed=0)
