@@ -17,7 +17,7 @@ from isaac_gymnasium.cli._episodes import evaluation_seed
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._run_folder import find_run, read_config
 from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
-from isaac_gymnasium.engines import available_engines
+from isaac_gymnasium.engines import available_engines, how_to_install
 from isaac_gymnasium.policies import load_policy, read_about, shipped_policies
 
 
@@ -152,7 +152,7 @@ def trained_policy(
         if engine not in ("auto", *available_engines()):
             raise UserError(
                 f"{source.path} was trained on engine {engine!r}, which is not installed: "
-                f'pip install "isaac-gymnasium[{engine}]", or name another with --engine'
+                f"{how_to_install(engine)}, or name another with --engine"
             )
     env = make_environment(
         config["task"],

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from isaac_gymnasium.engines import available_engines
+from isaac_gymnasium.engines import available_engines, how_to_install
 from isaac_gymnasium.engines._isaacsim_app import LICENCE_VARIABLES, VERSIONS, kit_is_running
 from isaac_gymnasium.provenance import gpus, versions
 
@@ -64,7 +64,7 @@ def _obstacles(
     name: str, installed: bool, packages: dict[str, str | None], libraries: dict[str, bool]
 ) -> list[str]:
     if not installed:
-        return [f'not installed: pip install "isaac-gymnasium[{name}]"']
+        return [f"not installed: {how_to_install(name)}"]
     found = []
     if name == "physx":
         found += [f"system library {lib} is missing" for lib, ok in libraries.items() if not ok]

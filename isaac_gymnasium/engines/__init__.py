@@ -22,6 +22,7 @@ __all__ = [
     "EngineError",
     "RigidBody",
     "available_engines",
+    "how_to_install",
     "load_engine",
 ]
 
@@ -54,6 +55,13 @@ def _is_installed(module: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
+def how_to_install(name: str) -> str:
+    """What to do for an engine whose package is not installed."""
+    if name == "isaacsim":  # Its USD must not meet the other engines'.
+        return "Isaac Sim wants a Python environment of its own, see docs/isaacsim.md"
+    return f'pip install "isaac-gymnasium[{name}]"'
+
+
 def load_engine(name: str = "auto") -> type[Engine]:
     """The class of an engine.
 
@@ -63,7 +71,7 @@ def load_engine(name: str = "auto") -> type[Engine]:
 
     Raises:
         ValueError: If there is no engine of this name.
-        EngineError: If its package is not installed; the message says which extra to install.
+        EngineError: If its package is not installed; the message says what to do.
     """
     if name != "auto" and name not in _ENGINES:
         raise ValueError(f"engine must be 'auto' or one of {list(_ENGINES)}, got {name!r}")
@@ -72,7 +80,7 @@ def load_engine(name: str = "auto") -> type[Engine]:
     wanted = best if name == "auto" else name
     if wanted not in installed:
         what = "no physics engine is installed" if name == "auto" else f"engine {name!r} is missing"
-        raise EngineError(f'{what}: pip install "isaac-gymnasium[{wanted}]"')
+        raise EngineError(f"{what}: {how_to_install(wanted)}")
     module, _, attribute = _ENGINES[wanted].where.partition(":")
     engine = getattr(importlib.import_module(module), attribute)
     assert isinstance(engine, type) and issubclass(engine, Engine)

@@ -267,6 +267,9 @@ def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         load_engine("auto")
     with pytest.raises(EngineError, match=r"engine 'physx' is missing"):
         load_engine("physx")
+    # Beside usd-core it would not run.
+    with pytest.raises(EngineError, match=r"engine 'isaacsim' is missing: .* docs/isaacsim\.md$"):
+        load_engine("isaacsim")
 
 
 @pytest.mark.parametrize("given", [{"mass": 0.3}, {"density": 0.3 / 0.006}])
