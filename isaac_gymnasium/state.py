@@ -18,6 +18,7 @@ from isaac_gymnasium import tensor_file
 from isaac_gymnasium.engines.base import COMMANDS, Articulation, Body, Engine
 
 if TYPE_CHECKING:
+    from isaac_gymnasium.task import Task
     from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 State = dict[str, Tensor]
@@ -55,6 +56,9 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
     here = {key: tensor.shape[1:] for key, tensor in _buffers(env)}
     here |= {f"{b.name}/{q}": b._get(q).shape[1:] for b, q in _quantities(env.engine)}
     here[_ORIGIN] = env.engine.env_origins.shape[1:]
+    # With one environment, what has one row for all counts as that environment's own.
+    common = {key for key, *_ in tensors_of(env.task)} - types.keys()
+    state = {key: tensor for key, tensor in state.items() if key not in common}
     for problem, keys in (
         ("lacks", here.keys() - state.keys()),
         ("has", state.keys() - here.keys()),
@@ -69,7 +73,7 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
         if got != wanted and not (wanted.is_floating_point and got.is_floating_point):
             raise ValueError(f"state {key!r} must be {wanted}, got {got}")
         rows = tuple(state[key].shape)
-        if rows[1:] != tuple(shape) or rows[0] not in (1, env.num_envs):
+        if rows[1:] != tuple(shape) or rows[:1] not in ((1,), (env.num_envs,)):
             raise ValueError(
                 f"state {key!r} must have shape ({env.num_envs}, *{tuple(shape)}) or one row, "
                 f"got {rows}"
@@ -139,15 +143,25 @@ def _buffers(env: IsaacVectorEnv) -> Iterator[tuple[str, Tensor]]:
         yield f"random/{name}", getattr(env.rng, name)
     for name, tensor in env.randomization.buffers():
         yield f"randomization/{name}", tensor
-    owners = {"task": env.task} | {
+    seen = {id(env.episode_length)}
+    for key, tensor, shared in tensors_of(env.task):
+        if not shared and len(tensor) == env.num_envs and id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield key, tensor
+
+
+def tensors_of(task: Task) -> Iterator[tuple[str, Tensor, bool]]:
+    """Tensors of a task and its helpers by name, and whether all environments share them."""
+    owners: dict[str, object] = {"task": task} | {
         f"task.{name}": value
-        for name, value in vars(env.task).items()
+        for name, value in vars(task).items()
         if hasattr(value, "__dict__") and not isinstance(value, (type, Tensor, Body, Engine))
     }
-    seen = {id(env.episode_length)}
     for prefix, owner in owners.items():
+        kinds = type(owner).__mro__
+        named = {name for kind in kinds for name in vars(kind).get("shared_tensors", ())}
         for name, value in vars(owner).items():
-            rows = isinstance(value, Tensor) and value.dim() and len(value) == env.num_envs
-            if rows and id(value) not in seen:
-                seen.add(id(value))
-                yield f"{prefix}/{name}", value
+            if isinstance(value, Tensor) and value.dim():
+                # Rows that are one place in memory are nobody's own.
+                one_place = len(value) > 1 and not value.stride(0)
+                yield f"{prefix}/{name}", value, one_place or name in named

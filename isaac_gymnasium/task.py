@@ -43,6 +43,8 @@ class Task(abc.ABC):
     should not branch on tensor values nor move them to the host, and select environments by mask:
     on a GPU the loop then records them as CUDA graphs, which makes a step several times as fast.
     Buffers that a task keeps from step to step are created in `post_reset` and changed in place.
+    What has N rows belongs to the environments: `fork` copies it from one to another. A constant
+    of a fixed length, which N may happen to be, is told apart by its name in `shared_tensors`.
     A task that cannot be recorded runs all the same, and a log line says why it is slower.
 
     Args:
@@ -61,6 +63,9 @@ class Task(abc.ABC):
 
     num_actions: ClassVar[int] = 0
     num_observations: ClassVar[int] = 0
+    shared_tensors: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are tensors without a row for each environment. Those of a base class count,
+    too, and helpers that a task keeps as attributes may have the same."""
     viewpoint: ClassVar[Viewpoint | None] = None
     """Where frames are taken from; None finds a place that shows the scene as it is authored."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import pytest
@@ -13,7 +14,9 @@ import torch
 from promises import restores, skip_unless_it_repeats
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
+from isaac_gymnasium.envs.cartpole import Cartpole
 from isaac_gymnasium.state import load_state, save_state
+from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 IDS = ["IsaacCartpole-v0", "IsaacFrankaCube-v0"]
 N = 8
@@ -198,6 +201,8 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
         env.set_state(other.get_state())
     with pytest.raises(ValueError, match=r"'Robot/dof_pos' must have shape \(8, \*\(2,\)\)"):
         env.set_state({**state, "Robot/dof_pos": torch.zeros(3, 2)})
+    with pytest.raises(ValueError, match=r"'ended' must have shape .* or one row, got \(\)"):
+        env.set_state({**state, "ended": torch.tensor(False)})
     with pytest.raises(ValueError, match="source must be an index below 8, got 8"):
         env.fork(8)
     with pytest.raises(TypeError, match="mask must be a bool"):
@@ -205,6 +210,42 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
     assert torch.equal(env.set_state(state), obs)
     env.close()
     other.close()
+
+
+@dataclass(kw_only=True)
+class Constant(Cartpole):
+    """Keeps what all environments share, in each of the ways in which a task may."""
+
+    shared_tensors: ClassVar[tuple[str, ...]] = ("named",)
+
+    def post_reset(self) -> None:
+        super().post_reset()
+        self.named = torch.arange(4.0)
+        self.expanded = torch.arange(2.0).expand(self.num_envs, 2)
+        self.one_row = torch.arange(2.0).unsqueeze(0)
+        self.own = torch.arange(self.num_envs)
+
+
+def test_a_fork_leaves_what_all_share_as_it_is() -> None:
+    one, four = (IsaacVectorEnv(Constant, n, device="cpu") for n in (1, 4))
+    four.reset(seed=0)
+    four.fork(3)
+    assert four.task.own.tolist() == [3, 3, 3, 3]
+    assert torch.equal(four.task.named, torch.arange(4.0))
+    assert torch.equal(four.task.expanded[2], torch.arange(2.0))
+    one.reset(seed=1)
+    obs = four.set_state(one.get_state())
+    assert torch.equal(obs, one.set_state(one.get_state()).expand(4, -1))
+    one.close(), four.close()
+
+
+def test_a_goal_that_all_share_survives_a_fork_of_as_many_environments() -> None:
+    env = gym.make_vec("IsaacFrankaReach-v0", num_envs=4, device="cpu")
+    low = env.unwrapped.task.goal_low.clone()
+    env.reset(seed=0)
+    env.unwrapped.fork(0)
+    assert torch.equal(env.unwrapped.task.goal_low, low)
+    env.close()
 
 
 def test_staggered_episodes_do_not_end_together(device: torch.device) -> None:

@@ -45,6 +45,8 @@ class FrankaArm:
         targets: (N, 9) joint targets, rad and m.
     """
 
+    shared_tensors = ("fingers", "hand_center", "tcp_offset", "pad_offset", "armature", "home")
+
     def __init__(self, task: Task, name: str = "Robot") -> None:
         self._task = task
         self.robot = task.engine.articulation(name)

@@ -31,6 +31,7 @@ class RoughVelocityTask(VelocityTask):
     """
 
     num_observations: ClassVar[int] = 235
+    shared_tensors: ClassVar[tuple[str, ...]] = ("tile_places",)
     # Who walks in circles leaves no tile, however well he walks.
     heading_gain: ClassVar[float] = 0.5
     shares: ClassVar[Mapping[Tile, float]] = ROUGH

@@ -89,6 +89,7 @@ class AllegroHand(Task):
 
     num_actions: ClassVar[int] = 16
     num_observations: ClassVar[int] = 124
+    shared_tensors: ClassVar[tuple[str, ...]] = ("tips", "drop", "axes")
     viewpoint: ClassVar[Viewpoint] = Viewpoint(
         eye=(0.42, -0.52, 0.82), target=(0.07, 0.0, 0.5), cell=(0.7, 0.7)
     )

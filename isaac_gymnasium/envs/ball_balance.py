@@ -74,6 +74,7 @@ class BallBalance(Task):
 
     num_actions: ClassVar[int] = 3
     num_observations: ClassVar[int] = 15
+    shared_tensors: ClassVar[tuple[str, ...]] = ("plane", "goal")
 
     env_spacing: float = 4.0
     dt: float = 1.0 / 200.0

@@ -93,6 +93,7 @@ class FrankaCabinet(FrankaTask):
     """
 
     num_observations: ClassVar[int] = 23
+    shared_tensors: ClassVar[tuple[str, ...]] = ("closed_handle", "pull", "axes")
     viewpoint: ClassVar[Viewpoint | None] = Viewpoint(
         eye=(-0.75, -1.7, 1.25), target=(0.45, 0.0, 0.4), cell=(1.8, 1.4)
     )

@@ -73,6 +73,7 @@ class FrankaPushCube(FrankaTask):
     """
 
     num_observations: ClassVar[int] = 31
+    shared_tensors: ClassVar[tuple[str, ...]] = ("behind",)
     cube_place: ClassVar[tuple[float, float]] = (0.45, 0.0)
 
     episode_length_s: float = 2.5

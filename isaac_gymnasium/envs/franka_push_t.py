@@ -100,6 +100,7 @@ class FrankaPushT(Task):
 
     num_actions: ClassVar[int] = 2
     num_observations: ClassVar[int] = 28
+    shared_tensors: ClassVar[tuple[str, ...]] = ("goal", "outline")
     viewpoint: ClassVar[Viewpoint | None] = IN_FRONT
 
     decimation: int = 6

@@ -87,6 +87,7 @@ class FrankaReach(Task):
     * v0: initial version
     """
 
+    shared_tensors: ClassVar[tuple[str, ...]] = ("goal_low", "goal_range")
     viewpoint: ClassVar[Viewpoint | None] = IN_FRONT
     env_spacing: float = 2.5
     episode_length_s: float = 12.0

@@ -91,6 +91,7 @@ class FrankaStackCube(FrankaTask):
     """
 
     num_observations: ClassVar[int] = 38
+    shared_tensors: ClassVar[tuple[str, ...]] = ("above",)
     middle: ClassVar[tuple[float, float]] = (0.5, 0.0)
 
     episode_length_s: float = 5.0

@@ -30,6 +30,8 @@ class Imu:
         angular_velocity: (N, 3) sensor frame, rad/s.
     """
 
+    shared_tensors = ("_gravity",)
+
     def __init__(
         self,
         engine: Engine,

@@ -88,6 +88,8 @@ class HeightScan:
         offsets: (P, 3) points of the grid in the body's heading frame, forward rows first.
     """
 
+    shared_tensors = ("offsets", "_down", "_up")
+
     def __init__(
         self,
         caster: RayCaster,

@@ -17,6 +17,7 @@ import isaac_gymnasium
 from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.presets import find_preset, preset
 from isaac_gymnasium.presets.configs import SkrlPpoConfig
+from isaac_gymnasium.state import tensors_of
 from isaac_gymnasium.task import Task
 
 TASKS = {
@@ -146,6 +147,12 @@ def test_a_reset_by_mask_is_the_start_of_an_episode_and_leaves_the_others_alone(
     env.rng.reseed(env.rng.seed, env._all)
     again, _ = env.reset()
     torch.testing.assert_close(again, first, atol=1e-5, rtol=1e-5)
+
+
+def test_tensors_are_the_environments_own_or_said_to_be_shared(env: Any) -> None:
+    tensors = tensors_of(env.unwrapped.task)
+    lengths = {name: len(tensor) for name, tensor, shared in tensors if not shared}
+    assert set(lengths.values()) <= {1, env.num_envs}, lengths
 
 
 def test_a_restored_state_looks_the_same(env: Any) -> None:
