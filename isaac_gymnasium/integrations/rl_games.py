@@ -91,13 +91,13 @@ class RlGamesVecEnv(IVecEnv):
 
         Returns:
             Observations as from `reset`, rewards (N,) float32, dones (N,) bool, and infos:
-            `time_outs` (N,) bool, where the time limit ended the episode; `final_obs`, the
+            `time_outs` (N,) bool, where the time limit alone ended the episode; `final_obs`, the
             observations before any reset; `episode`, the mean of each reward term, under the key
             that rl_games' `IsaacAlgoObserver` averages over an epoch.
         """
         obs, rewards, terminated, truncated, info = self.env.step(actions)
         infos = {
-            "time_outs": truncated,
+            "time_outs": truncated & ~terminated,
             "final_obs": self._with_state(info["final_obs"], info.get("final_state")),
             "episode": info.get("log", {}),
         }

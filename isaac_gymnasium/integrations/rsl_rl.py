@@ -117,13 +117,13 @@ class RslRlVecEnv(VecEnv):
 
         Returns:
             Observation groups, rewards (N,) float32, dones (N,) bool, and extras: `time_outs` (N,)
-            bool, where the time limit ended the episode; `final_observations`, the groups before
-            any reset; `log`, the mean of each reward term.
+            bool, where the time limit alone ended the episode; `final_observations`, the groups
+            before any reset; `log`, the mean of each reward term.
         """
         obs, rewards, terminated, truncated, info = self.env.step(actions)
         final = self._name_groups(info["final_obs"], info.get("final_state"))
         extras = {
-            "time_outs": truncated,
+            "time_outs": truncated & ~terminated,
             "final_observations": self._tensordict(final),
             "log": info.get("log", {}),
         }

@@ -49,7 +49,7 @@ class TensorStep:
         obs: (N, ...) or a dict of them, after the automatic reset.
         reward: (N,) float32.
         terminated: (N,) bool.
-        truncated: (N,) bool.
+        truncated: (N,) bool, and not terminated as well: nothing follows to be valued then.
         ended: (N,) bool, either of the two.
         final_obs: (N, ...) or a dict of them, before the automatic reset.
         episode: (2, N) float64, return and length of the episodes so far, with this step.
@@ -216,7 +216,7 @@ class Sb3VecEnv(VecEnv):
             obs=obs,
             reward=reward,
             terminated=terminated,
-            truncated=truncated,
+            truncated=truncated & ~terminated,
             ended=ended,
             final_obs=info["final_obs"],
             episode=episode,

@@ -11,6 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from isaac_gymnasium.wrappers import TorchWrapper
+
 VECTOR = Box(-np.inf, np.inf, (4,), np.float32)
 SPACES = {
     "box": VECTOR,
@@ -123,3 +125,11 @@ class CountingEnv(VectorEnv[Any, Any, Tensor]):
                 return np.full((8, 6, 3), 10 * k + int(env.t[k]), np.uint8)
 
         return Frames()
+
+
+class AlsoTruncated(TorchWrapper):
+    """Truncates what terminates, as a time limit of a wrapper may in the same step."""
+
+    def step(self, actions: Any) -> Any:
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        return obs, reward, terminated, truncated | terminated, info

@@ -8,6 +8,7 @@ import sys
 import gymnasium as gym
 import pytest
 import torch
+from counting_env import AlsoTruncated
 from scripted_env import MODES, SAME_STEP, NoHostAccess, TorchEnv, random_actions
 from toy_env import ToyEnv
 
@@ -87,7 +88,8 @@ class TestVecEnv:
 
     @pytest.mark.parametrize("space", ["box", "dict"])
     def test_a_rollout_is_that_of_the_environment(self, space):
-        env, envs = TorchEnv(SAME_STEP, space), RlGamesVecEnv(TorchEnv(SAME_STEP, space))
+        env = TorchEnv(SAME_STEP, space)
+        envs = RlGamesVecEnv(AlsoTruncated(TorchEnv(SAME_STEP, space)))
         envs.env.unwrapped.state_space = None
         first, _ = env.reset(seed=0)
         torch.testing.assert_close(envs.reset(), first, rtol=0, atol=0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import gymnasium as gym
 import pytest
 import torch
+from counting_env import AlsoTruncated
 from scripted_env import MODES, SAME_STEP, NoHostAccess, TorchEnv, random_actions
 from toy_env import ToyEnv
 
@@ -67,7 +68,8 @@ class TestVecEnv:
 
     @pytest.mark.parametrize("space", ["box", "dict"])
     def test_a_rollout_is_that_of_the_environment(self, space):
-        env, envs = TorchEnv(SAME_STEP, space), RslRlVecEnv(TorchEnv(SAME_STEP, space), seed=0)
+        env = TorchEnv(SAME_STEP, space)
+        envs = RslRlVecEnv(AlsoTruncated(TorchEnv(SAME_STEP, space)), seed=0)
         env.state_space = envs.env.unwrapped.state_space = None
         first, _ = env.reset(seed=0)
         groups = envs.get_observations()

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from counting_env import CountingEnv
+from counting_env import AlsoTruncated, CountingEnv
 from gymnasium.vector import AutoresetMode
 from toy_env import ToyEnv
 
@@ -55,6 +55,15 @@ class TestStep:
         assert (dones.shape, dones.dtype) == ((N,), np.bool_)
         assert infos == [{}] * N
         assert (venv.num_envs, venv.observation_space.shape) == (N, (4,))
+
+    def test_what_terminates_is_not_truncated_as_well(self):
+        venv = Sb3VecEnv(AlsoTruncated(CountingEnv(N)))
+        venv.reset()
+        seen = set()
+        for _ in range(5):
+            _, _, dones, infos = venv.step(ZERO)
+            seen |= {(k, infos[k]["TimeLimit.truncated"]) for k in np.flatnonzero(dones)}
+        assert seen == {(k, length == 4) for k, length in enumerate(LENGTHS)}
 
     @pytest.mark.parametrize("small", [0, 2**20])
     def test_every_number_is_the_environments_own(self, device, small, monkeypatch):
