@@ -130,8 +130,8 @@ class NormalizeObservation(TorchObservationWrapper, RecordConstructorArgs):
     def _rows(self) -> dict[str, Tensor]:
         return dict(named_leaves(self._last, "last"))
 
-    def _load(self, owner: str, state: Mapping[str, Tensor]) -> None:
-        super()._load(owner, state)
+    def _load(self, state: Mapping[str, Tensor]) -> None:
+        super()._load(state)
         tree_map(lambda rms: rms.share(), self.obs_rms)
 
     def _synchronize(self, group: Any) -> None:

@@ -102,8 +102,8 @@ class NormalizeReward(TorchWrapper, RecordConstructorArgs):
     def _rows(self) -> dict[str, Tensor]:
         return {"accumulated_reward": self.accumulated_reward, "ended": self._ends.ended}
 
-    def _load(self, owner: str, state: Mapping[str, Tensor]) -> None:
-        super()._load(owner, state)
+    def _load(self, state: Mapping[str, Tensor]) -> None:
+        super()._load(state)
         self.return_rms.share()
 
     def _synchronize(self, group: Any) -> None:

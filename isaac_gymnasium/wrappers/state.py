@@ -56,16 +56,18 @@ class WrapperState:
 
         Raises:
             KeyError: If something is missing, or too much is there.
-            ValueError: If a statistic has another shape.
+            ValueError: If a statistic has another shape. Nothing has been changed after either.
         """
         own = {name: wrapper for name, wrapper in self._stack().items() if wrapper._state()}
         if missing := [name for name in own if name not in state]:
             raise KeyError(f"the state must hold {list(own)}, {missing} is missing")
         if strict and (surplus := [name for name in state if name not in own]):
             raise KeyError(f"the state must hold nothing but {list(own)}, got also {surplus}")
+        for name, wrapper in own.items():
+            wrapper._check(name, state[name])
         with plain_torch():
             for name, wrapper in own.items():
-                wrapper._load(name, state[name])
+                wrapper._load(state[name])
 
     def synchronize(self, group: Any = None) -> None:
         """Merges running statistics, here and within, over the processes of a group.
@@ -102,7 +104,7 @@ class WrapperState:
     def _state(self) -> dict[str, Tensor]:
         return {**self._statistics(), **self._rows(), **self._memory()}
 
-    def _load(self, owner: str, state: Mapping[str, Tensor]) -> None:
+    def _check(self, owner: str, state: Mapping[str, Tensor]) -> None:
         if missing := [key for key in self._state() if key not in state]:
             raise KeyError(f"the state of {owner} must hold {missing[0]!r}, got {list(state)}")
         for key, value in self._statistics().items():
@@ -111,6 +113,9 @@ class WrapperState:
                     f"{key!r} of {owner} must have shape {tuple(value.shape)}, "
                     f"got {tuple(state[key].shape)}"
                 )
+
+    def _load(self, state: Mapping[str, Tensor]) -> None:
+        for key, value in self._statistics().items():
             value.copy_(state[key])
         for part in (self._rows(), self._memory()):
             if all(state[key].shape == value.shape for key, value in part.items()):

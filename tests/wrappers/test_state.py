@@ -87,6 +87,21 @@ def test_what_is_missing_or_too_much_is_named() -> None:
         env.load_state_dict(state)
 
 
+def test_a_state_that_is_refused_changes_nothing() -> None:
+    env, trained = (
+        wrappers.NormalizeReward(wrappers.NormalizeObservation(TorchEnv(SAME_STEP)))
+        for _ in range(2)
+    )
+    rollout(trained)
+    before, state = env.state_dict(), trained.state_dict()
+    state["NormalizeReward"]["return_rms.mean"] = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"'return_rms.mean' of NormalizeReward"):
+        env.load_state_dict(state)
+    for name, tensors in env.state_dict().items():
+        for key, value in tensors.items():
+            assert torch.equal(value, before[name][key]), key
+
+
 def test_a_state_survives_torch_save(tmp_path: Any) -> None:
     env = stack(TorchEnv(SAME_STEP))
     rollout(env)
