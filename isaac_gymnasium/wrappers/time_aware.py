@@ -19,6 +19,7 @@ from isaac_gymnasium.tree import (
     torch_dtype,
     where_rows,
 )
+from isaac_gymnasium.wrappers.base import Step
 from isaac_gymnasium.wrappers.flatten import flat_space, flatten
 from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
 
@@ -26,7 +27,8 @@ from isaac_gymnasium.wrappers.kinds import HistoryObservationWrapper
 class TimeAwareObservation(HistoryObservationWrapper, RecordConstructorArgs):
     """Adds the number of steps taken in the episode.
 
-    After a staggered reset, which begins in mid-episode, it counts on from there.
+    After a staggered reset, which begins in mid-episode, or where `episode_length_buf` has been
+    assigned, it counts on from there.
 
     Args:
         env: It has a `max_episode_steps`, itself or in its spec.
@@ -98,6 +100,14 @@ class TimeAwareObservation(HistoryObservationWrapper, RecordConstructorArgs):
             time = time / self.max_timesteps
         full = self._add(obs, time)
         return full if self._dtype is None else flatten(self._full_space, full, self._dtype)
+
+    def step(self, actions: Any) -> Step:
+        """Steps all environments and adds the time to their observations."""
+        lengths = getattr(self, "episode_length_buf", None)
+        if lengths is not None:
+            with plain_torch():
+                self._timesteps.copy_(lengths)
+        return super().step(actions)
 
     def _go_on(self, obs: Any) -> Any:
         self._timesteps.add_(1)

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from scripted_env import DISABLED, MODES, N, TorchEnv, assert_identical, rows
+from scripted_env import DISABLED, MODES, SAME_STEP, N, TorchEnv, assert_identical, rows
 
 import isaac_gymnasium  # noqa: F401  (registers the IDs)
 from isaac_gymnasium import wrappers
@@ -145,3 +145,15 @@ def test_an_environment_without_states_says_so() -> None:
     with pytest.raises(AttributeError, match="'TorchEnv' object has no attribute 'get_state'"):
         env.get_state()
     assert env.num_envs == N
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+def test_lengths_that_are_assigned_are_the_time_that_is_seen(mode: Any) -> None:
+    env = wrappers.TimeAwareObservation(cartpoles(mode), flatten=False)
+    env.reset(seed=0)
+    env.episode_length_buf = torch.tensor([0, 2, 4, 6, 7, 8])
+    obs, _, _, truncated, _ = env.step(torch.zeros(NUM_ENVS, 1))
+    assert truncated.tolist() == [False] * 5 + [True]
+    last = 0 if mode == SAME_STEP else 9
+    assert obs["time"].flatten().tolist() == [1, 3, 5, 7, 8, last]
+    env.close()
