@@ -102,7 +102,7 @@ class NanGuard:
         # floats: an image of them comes to more than they can hold.
         wide = [torch.promote_types(x.dtype, torch.float32) for x in numbers]
         sums = [x.sum(-1, dtype=dtype) for x, dtype in zip(numbers, wide, strict=True)]
-        total = torch.stack([*sums, *rewards]).sum(0)
+        total = torch.stack([*sums, *rewards] or [ignored.float()]).sum(0)
         bad = ~torch.isfinite(total) | self._bad_actions
         if self._strays is not None:
             bad |= self._strays

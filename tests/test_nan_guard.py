@@ -234,6 +234,28 @@ def test_many_halves_are_no_explosion_and_one_that_is_none_is(tmp_path: Path) ->
     env.close()
 
 
+@dataclass(kw_only=True)
+class OnlyImages(Cartpole):
+    """Has no number that could be other than finite."""
+
+    def observation_space(self) -> gym.Space[Any]:
+        return gym.spaces.Box(0, 255, (2, 2), np.uint8)
+
+    def get_observations(self) -> torch.Tensor:
+        return torch.zeros(self.num_envs, 2, 2, dtype=torch.uint8)
+
+    def get_rewards(self) -> dict[str, torch.Tensor]:
+        return {}
+
+
+def test_a_task_of_images_without_a_reward_is_stepped(tmp_path: Path) -> None:
+    env = IsaacVectorEnv(OnlyImages, N, device="cpu", nan_folder=str(tmp_path))
+    env.reset(seed=0)
+    result = step(env)
+    assert not bool(result[4]["nan"].any()) and not bool(result[1].any())
+    env.close()
+
+
 def test_a_partial_reset_beside_an_explosion_tells_finite_numbers(tmp_path: Path) -> None:
     kwargs: dict[str, Any] = {"device": "cpu", "nan_folder": str(tmp_path)}
     env = IsaacVectorEnv(Seen, N, autoreset_mode="Disabled", **kwargs)
