@@ -80,7 +80,8 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
             )
     device = env.device
     rows_of = {
-        key: tensor.to(device).expand(env.num_envs, *here[key]) for key, tensor in state.items()
+        key: tensor.to(device, types.get(key, torch.float32)).expand(env.num_envs, *here[key])
+        for key, tensor in state.items()
     }
     for key, tensor in rows_of.items():
         # A task may have a use for infinity, the physics has none.
@@ -89,7 +90,7 @@ def set_state(env: IsaacVectorEnv, state: State, mask: Tensor, *, exact: bool) -
     if exact:
         _forget_contacts(env.engine)
     for key, tensor in _buffers(env):
-        tensor.copy_(torch.where(_column(mask, tensor), rows_of[key].to(tensor.dtype), tensor))
+        tensor.copy_(torch.where(_column(mask, tensor), rows_of[key], tensor))
     shift = env.engine.env_origins - rows_of[_ORIGIN]
     for body, quantity in _quantities(env.engine):
         values = rows_of[f"{body.name}/{quantity}"]

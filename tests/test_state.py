@@ -208,6 +208,9 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
     with pytest.raises(TypeError, match="mask must be a bool"):
         env.set_state(state, torch.arange(N))
     assert torch.equal(env.set_state(state), obs)
+    wide = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
+    play(env, actions_of(env, 3))
+    assert torch.equal(env.set_state(wide), obs), "doubles lose nothing"
     env.close()
     other.close()
 

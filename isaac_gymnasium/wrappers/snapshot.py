@@ -42,15 +42,19 @@ class WrapperSnapshot(WrapperState):
         Raises:
             ValueError: If the state does not fit; nothing has been changed then.
         """
+        if not isinstance(state, dict):
+            raise TypeError(f"a state must be a dict of tensors, got {type(state).__name__}")
         prefix, rows, env = self._prefix(), self._rows(), self._within("set_state")
         given = {key: state.get(prefix + key) for key in rows}
         for key, value in given.items():
             if value is None:
                 raise ValueError(f"not a state of this stack: it lacks {prefix + key!r}")
-            if value.shape[1:] != rows[key].shape[1:]:
+            count, *shape = rows[key].shape
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            if got not in ((count, *shape), (1, *shape)):
                 raise ValueError(
-                    f"state {prefix + key!r} must have rows of shape "
-                    f"{tuple(rows[key].shape[1:])}, got {tuple(value.shape[1:])}"
+                    f"state {prefix + key!r} must have {count} rows, or one, of shape "
+                    f"{tuple(shape)}, got {got}"
                 )
         inner = {key: value for key, value in state.items() if not key.startswith(prefix)}
         obs = env(inner, mask, **kwargs)

@@ -106,8 +106,13 @@ def test_a_state_of_another_stack_is_refused_and_nothing_changes() -> None:
     with pytest.raises(ValueError, match="of this stack: it lacks 'FrameStackObservation/ended'"):
         env.set_state(envs.get_state())
     wrong = {**state, "FrameStackObservation/past": torch.zeros(NUM_ENVS, 5, 4)}
-    with pytest.raises(ValueError, match=r"must have rows of shape \(2, 4\), got \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"6 rows, or one, of shape \(2, 4\), got \(6, 5, 4\)"):
         env.set_state(wrong)
+    for value, got in ((torch.zeros(3, 2, 4), r"\(3, 2, 4\)"), (np.zeros((6, 2, 4)), "ndarray")):
+        with pytest.raises(ValueError, match=f"of shape .*, got {got}"):
+            env.set_state({**state, "FrameStackObservation/past": value})
+    with pytest.raises(TypeError, match="a state must be a dict of tensors, got list"):
+        env.set_state([state])
     with pytest.raises(ValueError, match="not a state of this environment: it has 'other'"):
         env.set_state({**state, "other": torch.zeros(NUM_ENVS)})
     with pytest.raises(TypeError, match="mask must be a bool array or tensor, got list"):
