@@ -23,7 +23,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 
 from isaac_gymnasium.scene import usd
 from isaac_gymnasium.scene.inertia import shapes_inertial
-from isaac_gymnasium.scene.mesh import TriangleMesh
+from isaac_gymnasium.scene.mesh import TriangleMesh, manifold
 from isaac_gymnasium.scene.model import (
     IDENTITY,
     ORIGIN,
@@ -97,6 +97,7 @@ class Scene:
     def add_terrain(self, mesh: TriangleMesh, *, material: Material | None = None) -> None:
         """Adds ground that is a triangle mesh, shared by all environments, in the world frame."""
         self._refuse_taken(TERRAIN)
+        mesh = manifold(mesh)
         prim = UsdGeom.Mesh.Define(self.stage, TERRAIN)
         prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.points))
         prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.triangles.flatten()))

@@ -75,3 +75,89 @@ def height_mesh(heights: NDArray[np.float64], spacing: float) -> TriangleMesh:
     near = corner + np.array([0, columns, columns + 1])
     far = corner + np.array([0, columns + 1, 1])
     return TriangleMesh(points, np.concatenate((near, far)))
+
+
+def manifold(mesh: TriangleMesh) -> TriangleMesh:
+    """The same surface with at most two triangles at an edge, also once equal points are one.
+
+    PhysX makes equal points one, whatever the triangles say, and then walks round a point from
+    triangle to triangle over the edges that two of them share: where boxes stand side by side, four
+    do, and it may walk for ever. Here parts that must not hang together get points of their own,
+    10 um below each other; a mesh without such edges comes back as it is.
+    """
+    merged = _places(mesh.points)[mesh.triangles]
+    everything = np.arange(3 * len(mesh.triangles))
+    if not _pairs(merged, everything)[1]:
+        return mesh
+    # Triangles that already share points stay together first of all: the faces of a box.
+    near, _ = _pairs(mesh.triangles, everything)
+    rest, _ = _pairs(merged, np.delete(everything, near))
+    one, other = np.concatenate((near, rest)).T
+    # Where one of the two triangles begins the edge, the other ends it.
+    label = _label(len(everything), np.append(one, _next(one)), np.append(_next(other), other))
+    kept, triangles = np.unique(label, return_inverse=True)
+    points = mesh.points[mesh.triangles.reshape(-1)[kept]]
+    while (rank := _ranks(_places(points))).any():
+        points[:, 2] -= rank * np.maximum(1e-5, 2.0 * np.spacing(np.abs(points[:, 2])))
+    return TriangleMesh(points, triangles.reshape(-1, 3).astype(np.int32))
+
+
+def _places(points: NDArray[np.float32]) -> NDArray[np.intp]:
+    """(V,) for each point a number that it shares with those equal to it."""
+    bits = (points + 0.0).view(np.int32)  # one zero, not two
+    order = np.lexsort(bits.T)
+    new = (np.diff(bits[order], axis=0) != 0).any(1)
+    places = np.empty_like(order)
+    places[order] = np.append(0, np.cumsum(new))
+    return places
+
+
+def _ranks(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(V,) how many before each point share its place."""
+    order = np.argsort(places, kind="stable")
+    _, begin, count = np.unique(places[order], return_index=True, return_counts=True)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order)) - np.repeat(begin, count)
+    return ranks
+
+
+def _next(corners: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The corner after each in its triangle; corner 3 t + k is the k-th of triangle t."""
+    return corners - corners % 3 + (corners + 1) % 3
+
+
+def _pairs(
+    triangles: NDArray[np.integer], edges: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], bool]:
+    """Edges that are the only two between their points, and run in opposite directions.
+
+    Args:
+        triangles: (T, 3) points.
+        edges: (E,) which to look at, each named by the corner it begins at.
+
+    Returns:
+        (P, 2) of them; whether others share their points with any.
+    """
+    point = triangles.reshape(-1).astype(np.int64)
+    begin, end = point[edges], point[_next(edges)]
+    key = np.minimum(begin, end) * (int(point.max()) + 1) + np.maximum(begin, end)
+    order = np.argsort(key, kind="stable")
+    _, first, count = np.unique(key[order], return_index=True, return_counts=True)
+    one, other = order[first[count == 2]], order[first[count == 2] + 1]
+    opposite = begin[one] == end[other]
+    more = bool((count > 2).any() or not opposite.all())
+    return np.stack((edges[one[opposite]], edges[other[opposite]]), axis=1), more
+
+
+def _label(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(size,) the least number among those that pairs join each with, over any number of pairs."""
+    label = np.arange(size)
+    while True:
+        least = np.minimum(label[one], label[other])
+        following = label.copy()
+        np.minimum.at(following, label[one], least)
+        np.minimum.at(following, label[other], least)
+        following = following[following]
+        if np.array_equal(following, label):
+            return label
+        label = following
