@@ -81,11 +81,17 @@ class Draw:
         """Moves the range; numbers already drawn stay until the next draw.
 
         Raises:
-            ValueError: If it is no range of the term's distribution.
+            ValueError: If it is no range of the term's distribution, or if delays are to be longer
+                than the range allowed that the term was made with.
         """
         Term(**{**vars(self.term), "range": values})
         if len(values) != len(self.range):
             raise ValueError(f"range must be {len(self.range)} numbers, got {len(values)}")
+        if self.term.target == "action_delay" and max(values) > self.most:
+            raise ValueError(
+                f"action_delay: range must end at {self.most} steps at most, for which there is "
+                f"room since the start, got {values}"
+            )
         self.range.copy_(torch.tensor(values, dtype=torch.float32))
 
     @property

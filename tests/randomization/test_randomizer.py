@@ -179,6 +179,9 @@ def test_a_delay_that_was_drawn_stays_when_its_range_moves() -> None:
     delay = env.randomization.values["it"][:, 0]
     assert float(delay.max()) == 3.0
     env.randomization.set_range("it", 0, 1)
+    with pytest.raises(ValueError, match=r"range must end at 3 steps at most.*got \(2, 4\)"):
+        env.randomization.set_range("it", 2, 4)
+    assert env.randomization.ranges["it"] == (0.0, 1.0)
     moving = torch.stack([step(env, 1.0)[0][:, 1] > 0 for _ in range(5)])
     assert torch.equal(5.0 - moving.sum(0), delay)
     env.close()
