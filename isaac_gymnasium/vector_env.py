@@ -845,7 +845,7 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def _bounds(space: gym.Space[Any], device: torch.device) -> tuple[Tensor, Tensor]:
-    if not isinstance(space, gym.spaces.Box) or not space.is_bounded():
-        raise TypeError(f"a task's action space must be a finite Box, got {space}")
+    if not isinstance(space, gym.spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
+        raise TypeError(f"a task's action space must be a finite Box of shape (A,), got {space}")
     low, high = torch.from_numpy(space.low).to(device), torch.from_numpy(space.high).to(device)
     return low, high

@@ -340,7 +340,7 @@ def test_values_that_make_no_sense_are_refused_with_what_came(
         gym.make_vec(CARTPOLE, **{"num_envs": 2, "device": "cpu", name: value})
 
 
-def test_a_task_without_a_finite_action_space_is_refused() -> None:
+def test_a_task_without_a_finite_action_space_of_one_axis_is_refused() -> None:
     @dataclass(kw_only=True)
     class Discrete(Pendulum):
         def action_space(self) -> gym.Space:
@@ -351,8 +351,13 @@ def test_a_task_without_a_finite_action_space_is_refused() -> None:
         def action_space(self) -> gym.Space:
             return gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
 
-    for task in (Discrete, Unbounded):
-        with pytest.raises(TypeError, match="action space must be a finite Box, got"):
+    @dataclass(kw_only=True)
+    class Table(Pendulum):
+        def action_space(self) -> gym.Space:
+            return gym.spaces.Box(-1.0, 1.0, (1, 1), np.float32)
+
+    for task in (Discrete, Unbounded, Table):
+        with pytest.raises(TypeError, match=r"must be a finite Box of shape \(A,\), got"):
             IsaacVectorEnv(task, 2, device="cpu")
 
 

@@ -167,7 +167,7 @@ class Term:
         self._choice("operation", ("additive", "scale", "absolute"))
         only = {"inertia": "scale", "center_of_mass": "additive", "action_delay": "absolute"}
         only |= dict.fromkeys(("camera_position", "camera_rotation", "light_direction"), "additive")
-        only |= dict.fromkeys(("sun_light", "sky_light"), "scale")
+        only |= dict.fromkeys(("sun_light", "sky_light", "actuator_strength"), "scale")
         if self.operation != (wanted := only.get(self.target, self.operation)):
             raise ValueError(f"{self.target}: operation must be {wanted!r}, got {self.operation!r}")
         if bool(self.body) == (self.target in _WITHOUT_BODY):

@@ -435,6 +435,17 @@ BAD = [
         },
         "joint_limits: operation must be 'scale' or 'additive', got 'absolute'",
     ),
+    (
+        {
+            "x": {
+                "target": "actuator_strength",
+                "body": "Slider",
+                "operation": "additive",
+                "range": (0, 1),
+            }
+        },
+        "actuator_strength: operation must be 'scale', got 'additive'",
+    ),
     ({"terms": {}, "infos": True}, "randomization has no 'infos'; it has: terms, in_info"),
     ({"x": {"target": "joint_damping", "body": "Cube", "range": (1, 2)}}, "Cube is no robot"),
     (
