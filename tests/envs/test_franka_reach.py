@@ -121,8 +121,9 @@ def test_the_observation_is_laid_out_as_documented(make: Make) -> None:
     assert torch.equal(obs[:, 31:], action)
 
 
-def test_rewards_by_hand(make: Make) -> None:
-    env = make(2)
+@pytest.mark.parametrize(("reward", "aligned"), [("aligned", 0.2), ("isaaclab", 0.0)])
+def test_rewards_by_hand(make: Make, reward: str, aligned: float) -> None:
+    env = make(2, reward=reward)
     task = env.task
     first = torch.full((2, 7), 0.1, device=env.device)
     second = torch.tensor([[0.4] * 7, [0.1] * 7], device=env.device)
@@ -138,6 +139,10 @@ def test_rewards_by_hand(make: Make) -> None:
         "position": [-0.2 * 0.05 * dt, 0.0],
         "near": [0.1 * (1 - math.tanh(0.5)) * dt, 0.1 * dt],
         "rotation": [-0.1 * dt, -0.01 * dt],
+        "aligned": [
+            aligned * (1 - math.tanh(d / 0.1)) * (1 - math.tanh(a / 0.2)) * dt
+            for d, a in ((0.05, 1.0), (0.0, 0.1))
+        ],
         "action_rate": [-1e-4 * 7 * 0.09 * dt, 0.0],
         "joint_speed": [0.0, -1e-4 * 5.0 * dt],
     }
