@@ -594,16 +594,14 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         else:
             self.engine.step(self.task.decimation)
         step = self._judge()
-        if self._always_restarts:
-            result = {**step, **self._observe()}
-        elif bool(step["restart"].any()):
-            step = clone_tree(step)
+        resets = self._always_restarts or bool(step["restart"].any())
+        if resets and not self._always_restarts:
+            step = clone_tree(step)  # parts of it may be views of what is reset now
             self._restart(step["restart"])
+        if resets or "final_obs" not in step:
             result = {**step, **self._observe()}
-        elif "final_obs" in step:
+        else:  # what the step ended with is what the next one starts from
             result = {**step, "obs": step["final_obs"], "extras": step["final_info"]}
-        else:
-            result = {**step, **self._observe()}
         if self.engine.capturable:
             self.engine.forward()  # nothing may be left for a graph's end to do
         return result

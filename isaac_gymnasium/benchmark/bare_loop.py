@@ -54,12 +54,7 @@ def bare_loop(env: IsaacVectorEnv) -> Callable[[], None]:
             view._get(quantity)
 
     if not engine.capturable:
-
-        def alone() -> None:
-            with plain_torch():
-                step()
-
-        return alone
+        return plain_torch()(step)
 
     def whole() -> None:
         step()
