@@ -323,7 +323,7 @@ def test_on_the_cpu_a_segment_is_a_call(start: Start) -> None:
 
 def test_the_engine_is_left_out_of_the_middle_of_every_part_of_our_tasks() -> None:
     # What a GPU would find when it watches: no obstacle, or there would be no graph.
-    for id in ("IsaacCartpole-v0", "IsaacFrankaCube-v0"):
+    for id in ("IsaacCartpole-v0", "IsaacFrankaCube-v0", "IsaacFrankaCubeCamera-v0"):
         env: Any = gym.make_vec(id, num_envs=N, device="cpu", engine=ENGINE)
         env.reset(seed=0)
         actions = torch.zeros(env.action_space.shape)

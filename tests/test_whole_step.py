@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,13 +12,18 @@ from flywheel import Flywheel
 from graph_tasks import Blown, Counting, Looking, Randomised, ReadingBack
 from tape import Tape
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves
 
 pytest.importorskip("newton")
 
 from isaac_gymnasium import vector_env
 from isaac_gymnasium.engines.newton import NewtonEngine
 from isaac_gymnasium.envs.cartpole import Cartpole
+from isaac_gymnasium.envs.cartpole_camera import CartpoleCamera
 from isaac_gymnasium.envs.franka_cube import FrankaCube
+from isaac_gymnasium.envs.franka_cube_camera import FrankaCubeCamera
+from isaac_gymnasium.rendering import Images, Renderer
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
@@ -46,13 +51,13 @@ class TapedEngine(NewtonEngine):
             tape.end()
         return tape.replay, result
 
-    def _note(self, work: Callable[[], None]) -> None:
+    def _note(self, work: Callable[[], None], more: Iterable[Tensor] = ()) -> None:
         if self._tape is None:
             work()
             return
         arrays = [(self.state, n) for n in ("joint_q", "joint_qd", "body_q", "body_qd")]
         changes = [self.array(name, of=of) for of, name in arrays]
-        changes += [self._wp.to_torch(self.solver.mjw_data.qacc_warmstart)]
+        changes += [self._wp.to_torch(self.solver.mjw_data.qacc_warmstart), *more]
         self._tape.call(work, changes)
 
     def _launch(self) -> None:
@@ -67,6 +72,20 @@ class TapedEngine(NewtonEngine):
         return found[0]
 
 
+def taped_render(
+    self: Renderer, poses: Tensor, cameras: Tensor, images: Images, **keywords: Any
+) -> None:
+    def work() -> None:
+        with _disable_current_modes():
+            render(self, poses, cameras, images, **keywords)
+
+    changes = (*images.wanted().values(), images.changed, images.cameras, images.poses)
+    self._poses._engine._note(work, changes)
+
+
+render = Renderer.render
+
+
 @pytest.fixture(params=["tape", pytest.param("cuda:0", marks=[pytest.mark.gpu, needs_cuda])])
 def start(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -75,6 +94,7 @@ def start(
     on_tape = request.param == "tape"
     if on_tape:
         monkeypatch.setattr(vector_env, "load_engine", lambda _: TapedEngine)
+        monkeypatch.setattr(Renderer, "render", taped_render)
 
     def make(task: type[Task], *, graphs: bool, **keywords: Any) -> IsaacVectorEnv:
         device = "cpu" if on_tape else request.param
@@ -216,6 +236,34 @@ def test_what_happens_between_two_replays_takes_effect(
         env.close()
     assert_same(found[1], found[0])
     assert not torch.equal(found[1][0], found[2][0]), "the change should show"
+
+
+@pytest.mark.parametrize("task", [CartpoleCamera, FrankaCubeCamera])
+def test_pictures_are_taken_within_the_graph_whoever_looks_between_two_steps(
+    start: Start, task: type[Task], caplog: pytest.LogCaptureFixture
+) -> None:
+    found: list[list[Tensor]] = []
+    for graphs in (False, True):
+        env = start(task, graphs=graphs, max_episode_steps=6, width=24, height=16)
+        generator = torch.Generator().manual_seed(0)
+        pictures, made = [], []
+        for k in range(14):
+            if k in (2, 9):  # while it is watched, and when it is recorded
+                made.append(env._advance._graph)
+                obs, _ = env.reset(options={"reset_mask": torch.arange(N) % 3 == 0})
+                pictures += tree_leaves(obs)
+            actions = 2.0 * torch.rand(env.action_space.shape or (), generator=generator) - 1.0
+            obs, *_, info = env.step(actions)
+            pictures += tree_leaves((obs, info["final_obs"]))
+        assert (env._advance._graph is not None) == graphs
+        assert made == [None, env._advance._graph], "a look should not drop the recording"
+        repeats = task is CartpoleCamera or env.device.type == "cpu"
+        found.append([picture for picture in pictures if picture.dtype == torch.uint8])
+        env.close()
+    for plain, recorded in zip(*found, strict=True):
+        share = float((plain != recorded).float().mean())
+        assert share == 0.0 if repeats else share < 0.01
+    assert not [r for r in caplog.records if r.name == "isaac_gymnasium.graphs"]
 
 
 def push_once(env: Any, k: int) -> None:

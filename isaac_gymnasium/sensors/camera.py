@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +14,20 @@ from isaac_gymnasium.rendering.renderer import Images, Renderer
 from isaac_gymnasium.rendering.view import Lens, look_at
 from isaac_gymnasium.scene.model import IDENTITY, ORIGIN, Quat, Vec3
 from isaac_gymnasium.transforms import pose_compose
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What an image is of: another one where an image made now might differ.
+
+    No recorded step looks at it, and none may be dropped for it. As a number or a tuple of them it
+    would count as a value of the task that the step depends on; see `segment`.
+    """
+
+    state: int
+    pose: int
+    shift: int
+    light: int
 
 
 class Camera:
@@ -90,7 +105,7 @@ class Camera:
             names = rest if theirs else outputs
             self._images = self._renderer.images(engine.num_envs, self.lens, names)
             self._buffers |= self._images.wanted()
-        self._stamp: object = None
+        self._taken_at: _Moment | None = None
         if samples < 1 or (samples > 1 and tuple(outputs) != ("rgb",)):
             raise ValueError(f"samples must be 1, or more for rgb alone, got {samples}")
         self._shadows, self._samples = shadows, samples
@@ -154,17 +169,20 @@ class Camera:
             raise ValueError(
                 f"this camera has no {name}: make it with outputs={(*self._buffers, name)}"
             )
-        version = self._engine.state_version
-        lights = self._renderer.lights
-        stamp = None
-        if version is not None:
-            shift = 0 if self.shift is None else self.shift._version
-            light = 0 if lights is None else lights.version
-            stamp = (version, self.local_pose._version, shift, light)
-        if stamp is None or stamp != self._stamp:
+        now = self._now()
+        if now is None or now != self._taken_at:
             self._take()
-            self._stamp = stamp
+            self._taken_at = now
         return self._buffers[name]
+
+    def _now(self) -> _Moment | None:
+        """None within a recorded step, whose replays have to take their images themselves."""
+        state, lights = self._engine.state_version, self._renderer.lights
+        if state is None:
+            return None
+        shift = 0 if self.shift is None else self.shift._version
+        light = 0 if lights is None else lights.version
+        return _Moment(state, self.local_pose._version, shift, light)
 
     def _take(self) -> None:
         pose = self.pose

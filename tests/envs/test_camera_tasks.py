@@ -9,6 +9,7 @@ import gymnasium as gym
 import pytest
 import torch
 from promises import repeats
+from torch.utils._pytree import tree_leaves
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.sensors import Camera
@@ -171,7 +172,9 @@ def test_the_cameras_of_the_franka_see_the_cube(franka: Any) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["IsaacCartpoleCamera-v0", "IsaacFrankaCubeCamera-v0"])
-def test_recorded_graphs_see_what_plain_code_sees(name: str, engine_name: str) -> None:
+def test_recorded_graphs_see_what_plain_code_sees(
+    name: str, engine_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     runs = []
     for graphs in (False, True):
         env = gym.make_vec(
@@ -184,15 +187,13 @@ def test_recorded_graphs_see_what_plain_code_sees(name: str, engine_name: str) -
             actions = 2 * torch.rand(env.action_space.shape, generator=generator) - 1
             obs, *_, info = env.step(actions)
             steps += [obs, info["final_obs"]]
-        runs.append([image for tree in steps for image in _leaves(tree)])
+        runs.append(tree_leaves(steps))
         env.close()
+    assert not [r for r in caplog.records if r.name == "isaac_gymnasium.graphs"]
     touches = "Franka" in name
     for a, b in zip(*runs, strict=True):
         if repeats(engine_name, torch.device("cuda:0"), touches=touches):
             assert torch.equal(a, b)
-        else:
-            assert float((a != b).float().mean()) < 0.01
-
-
-def _leaves(tree: Any) -> list[torch.Tensor]:
-    return list(tree.values()) if isinstance(tree, dict) else [tree]
+        else:  # joints are a little off in every number, images at the edges of things
+            apart = a != b if a.dtype == torch.uint8 else (a - b).abs() > 5e-3
+            assert float(apart.float().mean()) < 0.01
