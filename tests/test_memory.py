@@ -2,6 +2,7 @@
 
 import gc
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -106,3 +107,22 @@ def test_garbage_is_searched_again_afterwards_and_only_where_it_was():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_comes_with_an_engine_is_old_at_once_and_nothing_else(monkeypatch):
+    def made(modules: int) -> bool:
+        with garbage_kept():
+            kept.append([modules])
+            for k in range(modules):
+                monkeypatch.setitem(sys.modules, f"of_an_engine_{modules}_{k}", sys)
+        return any(each is kept[-1] for each in gc.get_objects(generation=2))
+
+    kept: list[list[int]] = []
+    assert made(200)
+    assert not made(5)
+    gc.freeze()
+    try:
+        assert not made(300)
+        assert gc.get_freeze_count(), "what the user froze stays so"
+    finally:
+        gc.unfreeze()

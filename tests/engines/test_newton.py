@@ -627,3 +627,49 @@ def test_compiling_is_announced_once_and_kept(
     assert "compiles" not in capsys.readouterr().err
     launch()
     assert values.numpy().tolist() == [2.0] * 3
+
+
+def put_together(factors: list[float]) -> tuple[warp.Kernel, warp.Function]:
+    """A kernel like those of MuJoCo Warp that call functions from a list, and what these call."""
+
+    @warp.func
+    def multiply(values: warp.array(dtype=float), k: int, factor: float):
+        values[k] *= factor
+
+    def by(factor: float) -> warp.Function:
+        @warp.func
+        def scale(values: warp.array(dtype=float), k: int):
+            multiply(values, k, factor)
+
+        return scale
+
+    functions = [by(factor) for factor in factors]
+
+    @warp.kernel(module="unique", enable_backward=False)
+    def scaled(values: warp.array(dtype=float)):
+        k = warp.tid()
+        for i in range(warp.static(len(functions))):
+            warp.static(functions[i])(values, k)
+
+    return scaled, multiply
+
+
+def test_a_kernel_is_named_as_ever_though_what_it_calls_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
+    values = warp.ones(3, dtype=float, device="cpu")
+    made: list[warp.Kernel] = []
+
+    def launch() -> None:
+        kernel, multiply = put_together([2.0, 3.0])
+        assert not hasattr(multiply.adj, "blocks"), "its code was written"
+        made.append(kernel)
+        warp.launch(kernel, dim=3, inputs=[values], device="cpu")
+
+    compile_kernels(launch)
+    # Warp returns a kernel that it has under this name already.
+    assert put_together([2.0, 3.0])[0] is made[0]
+    assert put_together([2.0, 5.0])[0] is not made[0]
+    warp.launch(made[0], dim=3, inputs=[values], device="cpu")
+    assert values.numpy().tolist() == [6.0] * 3
