@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from isaac_gymnasium.atomic import replacing
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.provenance import git_state, versions
@@ -32,7 +34,7 @@ class RunFolder:
         wandb: project of Weights & Biases that gets the metrics too; None for none.
 
     Raises:
-        UserError: a package is not installed.
+        UserError: a package is not installed, or another process trains in this folder.
     """
 
     def __init__(
@@ -47,6 +49,11 @@ class RunFolder:
                 "isaac-gymnasium[skrl]"
             ) from error
         self.path = path
+        self._lock = FileLock(path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(f"another process trains in the run folder {path}") from error
         self._rows: list[dict[str, float]] = []
         self._columns: list[str] = []
         if resume_at is not None:
@@ -103,6 +110,7 @@ class RunFolder:
         if self._wandb is not None:
             self._wandb.finish()
         _draw(self._rows, self.path / "learning_curve.png")
+        self._lock.release()
 
 
 def create_run_folder(path: Path, config: dict[str, Any]) -> None:

@@ -118,11 +118,10 @@ def run_training(
             if is_first():
                 if checkpoint is None:
                     create_run_folder(path, {**settings, "trained_on": measured_on(env)})
-                else:
-                    # What it says of the policy will not hold any more.
-                    (path / EVALUATION).unlink(missing_ok=True)
                 resume_at = None if checkpoint is None else trainer.timesteps
                 run = RunFolder(path, resume_at=resume_at, wandb=settings["wandb"])
+                # What it says of the policy will not hold any more.
+                (path / EVALUATION).unlink(missing_ok=True)
                 print(f"run folder: {path}")
             with closing(run) if run is not None else nullcontext():
                 ended_by = train(

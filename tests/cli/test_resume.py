@@ -37,7 +37,7 @@ def checkpoint(folder):
     return torch.load(Path(folder) / "checkpoint.pt", weights_only=True)
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(user_directory):
+def test_a_killed_run_goes_on_as_if_it_had_not_been(user_directory, capsys):
     words = ["train", "toy_env:Toy-v0", *SMALL]
     endless = ["--run-dir", "killed", "--timesteps", "100000000"]
     process = subprocess.Popen(
@@ -53,6 +53,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(user_directory):
         assert process.poll() is None, "the run ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    assert main(["resume", "killed"]) == 2
+    assert "another process trains in the run folder killed" in capsys.readouterr().err
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
