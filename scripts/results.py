@@ -137,12 +137,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="of an evaluation made here")
     parser.add_argument("--engine", help="of an evaluation made here; that of the run by default")
     parser.add_argument("--again", action="store_true", help="evaluate all runs here")
-    parser.add_argument(
-        "--side-by-side",
-        type=int,
-        default=1,
-        help="trainings that shared the device, told with times",
-    )
+    parser.add_argument("--shared", help="what else ran on the device, told with times")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "results")
     parser.add_argument("--policies", type=Path, default=ROOT / "isaac_gymnasium" / "policies")
     return parser.parse_args(arguments)
@@ -194,7 +189,7 @@ def write(task: str, runs: list[Run], args: argparse.Namespace) -> None:
     args.docs.mkdir(parents=True, exist_ok=True)
     record = {
         **summary(runs),
-        "side_by_side": args.side_by_side,
+        "shared": args.shared,
         "shipped": ship(task, chosen, args),
     }
     draw(runs, args.docs / f"{task}.png")
@@ -365,9 +360,8 @@ def page(task: str, record: dict[str, Any]) -> str:
         ("trained with", ", ".join(filter(None, (f"`{record['engine']}`", record["hardware"])))),
     ]
     if "seconds" in record:
-        others = record.get("side_by_side", 1)
-        shared = f", {others} trainings side by side on the device" if others > 1 else ""
-        rows.append(("wall-clock", f"{record['seconds']:.0f} s each, median{shared}"))
+        shared = [record["shared"]] if record.get("shared") else []
+        rows.append(("wall-clock", ", ".join([f"{record['seconds']:.0f} s each, median", *shared])))
     rows += [
         ("evaluated", f"{record['episodes']} episodes each, {record['evaluated_on']}"),
         ("when", f"{record['date']}, commit `{(record['commit'] or 'unknown')[:12]}`{changed}"),

@@ -112,11 +112,11 @@ def test_times_are_told_of_engines_whose_licence_allows_it(runs: Path, tmp_path:
         trained_on = json.loads((runs / "1" / "config.json").read_text())["trained_on"]
         assert trained_on["engine"] in ("physx", "isaacsim")
         change(runs / "1", trained_on={**trained_on, "engine": engine})
-        assert write(tmp_path, runs / "1", words=("--side-by-side", "6")) == 0
+        assert write(tmp_path, runs / "1", words=("--shared", "six at once")) == 0
         page = (tmp_path / "docs" / "IsaacCartpole-v0.md").read_text()
         record = json.loads((tmp_path / "docs" / "results.json").read_text())["IsaacCartpole-v0"]
         assert ("wall-clock" in page) == told
-        assert ("6 trainings side by side on the device" in page) == told
+        assert ("median, six at once |" in page) == told
         assert ("seconds" in record) == told
         assert "per_second" not in json.dumps(record)
     assert 0.1 < record["seconds"] < 600.0
