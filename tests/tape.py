@@ -1,4 +1,4 @@
-"""A stand-in for CUDA graphs where there is no GPU."""
+"""Stand-ins for CUDA graphs, and for its detector of waiting, where there is no GPU."""
 
 from __future__ import annotations
 
@@ -59,3 +59,27 @@ class Tape(TorchDispatchMode):
             for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
                 if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                     old.copy_(new)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what makes the host wait for a GPU, or the other way round.
+
+    It finds values that are looked at, tensors made of numbers of Python's, and what takes the
+    rows of a mask, since it has to know how many there are.
+    """
+
+    _REFUSED = (
+        torch.ops.aten._local_scalar_dense.default,
+        torch.ops.aten.lift_fresh.default,
+        torch.ops.aten.nonzero.default,
+        torch.ops.aten.masked_select.default,
+    )
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        indexes = func in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default)
+        masks = indexes and any(i is not None and i.dtype == torch.bool for i in args[1])
+        if masks or func in self._REFUSED:
+            raise RuntimeError(f"{func} would wait")
+        return func(*args, **(kwargs or {}))

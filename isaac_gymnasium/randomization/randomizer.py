@@ -2,10 +2,10 @@
 
 What the loop does itself (noise, biases, delays, initial states, weak motors) lives in tensors on
 the device, is part of a recorded step and costs a few launches in its graph. Properties of bodies
-belong to the engine and may live on its host, which must not wait for the device in every step.
-They are therefore written in batches: on the CPU before the next step, on CUDA at most
-2 `_BATCH_STEPS` steps after the reset that drew them, with copies to the host that are long done
-when they are looked at.
+belong to the engine and may live on its host, which must not wait for the device in every step, or
+take longer than a physics step to become part of the simulation. They are therefore written in
+batches: on the CPU before the next step, on CUDA at most 2 `_BATCH_STEPS` steps after the reset
+that drew them, with copies to the host that are long done when they are looked at.
 """
 
 from __future__ import annotations

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tape import NoWaiting
+from torch.utils._python_dispatch import _disable_current_modes
 
 pytest.importorskip("newton")
 
+import newton
 import warp
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
-from isaac_gymnasium.engines.newton import NewtonEngine
+from isaac_gymnasium.engines.newton import NewtonEngine, properties
 from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
 from isaac_gymnasium.engines.newton.runtime import compile_kernels
@@ -374,6 +377,52 @@ def test_where_nothing_bounces_contacts_are_critically_damped() -> None:
     stiffness, damping = contact_gains(torch.zeros(2), DT)
     assert stiffness.tolist() == [2500.0] * 2
     assert damping.tolist() == [100.0] * 2
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> NoWaiting:
+    """On the CPU, Warp's arrays look to torch like numbers of Python's."""
+    to_torch = warp.to_torch
+
+    def as_on_a_gpu(array: Any) -> torch.Tensor:
+        with _disable_current_modes():
+            return to_torch(array)
+
+    monkeypatch.setattr(warp, "to_torch", as_on_a_gpu)
+    return NoWaiting()
+
+
+@pytest.mark.parametrize("name", [*properties.JOINT, *properties.BODY, *properties.SHAPE])
+def test_a_property_is_read_and_written_without_waiting(
+    arm: Any, no_waiting: NoWaiting, name: str
+) -> None:
+    of_robot = arm.articulation("Robot")._properties
+    with no_waiting:
+        of_robot.set(name, of_robot.get(name))
+
+
+def test_gravity_is_written_without_waiting(arm: Any, no_waiting: NoWaiting) -> None:
+    gravity, mask = torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([True, False, True])
+    with no_waiting:
+        arm.set_gravity(gravity, mask)
+    arm.step()
+    assert arm.solver.mjw_model.opt.gravity.numpy()[:, 2].tolist() == pytest.approx(
+        [-1.0, -9.81, -3.0]
+    )
+
+
+def test_the_solver_hears_once_of_all_that_changed(
+    arm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(arm.solver, "notify_model_changed", told.append)
+    cube, flags = arm.rigid_body("Cube"), newton.ModelFlags
+    for name in ("mass", "inertia", "material"):
+        cube.set_property(name, 2.0 * cube.get_property(name))
+    assert told == []
+    arm.step()
+    arm.step()
+    assert told == [flags.BODY_INERTIAL_PROPERTIES | flags.SHAPE_PROPERTIES]
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,15 @@ class Bench(Task):
         self.cube.write_state(pose, vel, mask)
 
 
-def make(terms: Any, engine: str = "physx", num_envs: int = N, **kwargs: Any) -> IsaacVectorEnv:
+def make(
+    terms: Any,
+    engine: str = "physx",
+    num_envs: int = N,
+    device: str | torch.device = "cpu",
+    **kwargs: Any,
+) -> IsaacVectorEnv:
     return IsaacVectorEnv(
-        Bench, num_envs, engine=engine, device="cpu", randomization=terms, **kwargs
+        Bench, num_envs, engine=engine, device=device, randomization=terms, **kwargs
     )
 
 

@@ -160,6 +160,72 @@ def test_only_what_changed_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     env.close()
 
 
+WHERE = {
+    "mass": ("Cube", "mass"),
+    "inertia": ("Slider", "inertia"),
+    "center_of_mass": ("Cube", "center_of_mass"),
+    "friction": ("Cube", "material"),
+    "joint_stiffness": ("Slider", "dof_stiffness"),
+    "joint_damping": ("Slider", "dof_damping"),
+    "joint_armature": ("Slider", "dof_armature"),
+    "joint_friction": ("Slider", "dof_friction"),
+    "joint_limits": ("Slider", "dof_limits"),
+    "effort_limit": ("Slider", "dof_max_effort"),
+    "velocity_limit": ("Slider", "dof_max_velocity"),
+}
+
+
+@pytest.mark.parametrize("cuda_graphs", [True, False])
+def test_properties_drawn_at_resets_are_in_force_32_steps_later_and_no_step_waits_for_them(
+    device: torch.device, engine_name: str, cuda_graphs: bool
+) -> None:
+    if device.type == "cpu" and cuda_graphs:
+        pytest.skip("the CPU records nothing")
+    adds = {"center_of_mass", "joint_damping", "joint_armature", "joint_friction"}
+    terms: dict[str, Any] = {
+        target: {
+            "target": target,
+            "body": body,
+            "range": (0.01, 0.02) if target in adds else (0.5, 0.9),
+            "operation": "additive" if target in adds else "scale",
+            "when": "reset",
+        }
+        for target, (body, _) in WHERE.items()
+    }
+    if engine_name == "newton":
+        terms["gravity"] = {"target": "gravity", "range": (0.5, 0.9), "when": "reset"}
+    env = make(terms, engine_name, device=device, max_episode_steps=7, cuda_graphs=cuda_graphs)
+    bodies = {body.name: body for body in env.engine.bodies()}
+
+    def first(target: str) -> torch.Tensor:
+        body, what = WHERE[target]
+        return bodies[body].get_property(what).reshape(N, -1)[:, 0]
+
+    nominal = {target: first(target) for target in WHERE}
+    env.reset(seed=0)
+    actions = torch.zeros(N, 1, device=env.device)
+    for _ in range(10):
+        env.step(actions)
+    if device.type == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(50):
+            env.step(actions)
+    finally:
+        if device.type == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+    env.max_episode_steps = 1000
+    for _ in range(33):
+        env.step(actions)
+    values = {name: drawn.cpu() for name, drawn in env.randomization.values.items()}
+    assert all(bool(drawn.std(0).min() > 0.0) for drawn in values.values())
+    for target in WHERE:
+        drawn = values[target][:, 0]
+        wanted = nominal[target] + drawn if target in adds else nominal[target] * drawn
+        torch.testing.assert_close(first(target), wanted, rtol=1e-5, atol=1e-7, msg=target)
+    env.close()
+
+
 def test_actions_arrive_late() -> None:
     term = {"target": "action_delay", "distribution": "choice", "range": (0, 1, 3)}
     env = make({"it": term}, stiffness=0.0)

@@ -28,7 +28,7 @@ from isaac_gymnasium.engines.newton.runtime import (
     preload,
 )
 from isaac_gymnasium.engines.newton.steel import Steel
-from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody
+from isaac_gymnasium.engines.newton.views import NewtonArticulation, NewtonRigidBody, sent
 from isaac_gymnasium.engines.newton.world import World
 from isaac_gymnasium.graph import recording
 
@@ -74,6 +74,7 @@ class NewtonEngine(Engine):
         self._jacobians: Any = None
         self._masses: Any = None
         self._records = True
+        self._untold = 0
         # A write drops what the solver carries from step to step, and nothing else is left.
         self.has_history = False
         self.capturable = device.type == "cuda"
@@ -196,6 +197,11 @@ class NewtonEngine(Engine):
         self._overflow.look()
 
     def _flush(self) -> None:
+        if self._untold:
+            with self._on_torch_stream():
+                self.solver.notify_model_changed(self._untold)
+                self._steps.changed()
+            self._untold = 0
         super()._flush()
         # Also before a step: the solver must not start from what it found before the write.
         if self._kinematics_dirty:
@@ -287,15 +293,16 @@ class NewtonEngine(Engine):
 
     def set_gravity(self, gravity: Tensor, mask: Tensor | None = None) -> None:
         own: Tensor = self._wp.to_torch(self.model.gravity)[: self.num_envs, 2]
-        values = gravity.to(own.device, torch.float32)
-        own.copy_(values if mask is None else torch.where(mask.to(own.device), values, own))
+        values = sent(gravity.to(torch.float32), own.device)
+        own.copy_(values if mask is None else torch.where(sent(mask, own.device), values, own))
         self.notify("MODEL_PROPERTIES")
 
     def notify(self, flags: str) -> None:
-        """Tells the solver that properties have changed."""
-        with self._on_torch_stream():
-            self.solver.notify_model_changed(getattr(self._newton.ModelFlags, flags))
-            self._steps.changed()
+        """Has the solver told that properties have changed, with the next batch of writes.
+
+        What follows from masses takes more kernels than a physics step, however many have changed.
+        """
+        self._untold |= getattr(self._newton.ModelFlags, flags)
 
     def jacobians(self) -> Tensor:
         """(N, articulations, links, 6, columns), padded with zeros."""

@@ -32,10 +32,12 @@ def contact_gains(restitution: Tensor, dt: float) -> tuple[Tensor, Tensor]:
     Returns:
         Stiffness (1/s^2) and damping (1/s), each of the shape of `restitution`.
     """
-    table = torch.linspace(0.0, 0.999, 1000, device=restitution.device)
+    # From the largest share to the smallest, so that what is returned rises.
+    table = torch.linspace(0.0, 0.999, 1000, device=restitution.device).flip(0)
     returned = torch.exp(-table * (math.pi - 2 * torch.asin(table)) / torch.sqrt(1 - table**2))
-    bouncy = restitution.clamp(float(returned[-1]), 1.0)
-    share = table[(returned - bouncy.unsqueeze(-1)).abs().argmin(-1)]
+    above = torch.searchsorted(returned, restitution.contiguous()).clamp_(1, len(table) - 1)
+    closer = restitution - returned[above - 1] < returned[above] - restitution
+    share = table[torch.where(closer, above - 1, above)]
     frequency = math.pi / (_STEPS_OF_A_BOUNCE * dt)
     stiffness, damping = _RESTING_CONTACT
     bounces = restitution > 0.0

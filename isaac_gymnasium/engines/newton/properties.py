@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from isaac_gymnasium.engines.newton.drives import UNLIMITED_EFFORT
 from isaac_gymnasium.engines.newton.materials import contact_gains
@@ -81,8 +82,8 @@ class Properties:
         parts = [self._engine.array(array).index_select(1, columns) for array in where.arrays]
         values = parts[0] if len(parts) == 1 else torch.stack(parts, dim=-1)
         if name == "center_of_mass":
-            unturned = values.new_tensor((0.0, 0.0, 0.0, 1.0)).expand(*values.shape[:2], 4)
-            values = torch.cat((values, unturned), -1)
+            # Not turned. A quaternion made here would have to wait for a GPU.
+            values = pad(pad(values, (0, 3)), (0, 1), value=1.0)
         elif name == "inertia":
             values = values.flatten(2)
         elif name in _LIMITLESS:
@@ -91,7 +92,7 @@ class Properties:
         return values
 
     def set(self, name: str, values: Tensor) -> None:
-        """Writes (N, columns, ...) values on the engine's device, and tells the solver."""
+        """Writes (N, columns, ...) values on the engine's device, and has the solver told."""
         where, columns = self._find(name)
         if name == "center_of_mass":
             values = values[..., :3]

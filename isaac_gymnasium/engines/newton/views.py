@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from isaac_gymnasium.engines.newton.engine import NewtonEngine
 
 
-def _sent(values: Tensor, device: torch.device) -> Tensor:
+def sent(values: Tensor, device: torch.device) -> Tensor:
     """Values on a device; a GPU is not waited for, as it would be without pinned memory."""
     if device.type != "cuda" or values.device == device:
         return values.to(device)
@@ -84,10 +84,10 @@ class _NewtonBody(Body):
 
     def _set_property(self, name: str, values: Tensor, mask: Tensor | None) -> None:
         old = self._properties.get(name)
-        new = _sent(values.to(torch.float32), old.device)
+        new = sent(values.to(torch.float32), old.device)
         new = (new.unsqueeze(1) if self._single(name) else new).expand(old.shape)
         if mask is not None:
-            rows = _sent(mask, old.device).view(-1, *([1] * (old.dim() - 1)))
+            rows = sent(mask, old.device).view(-1, *([1] * (old.dim() - 1)))
             new = torch.where(rows, new, old)
         self._properties.set(name, new)
 
