@@ -18,6 +18,13 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
 
 
+@pytest.fixture
+def physics() -> None:
+    """Skips a test that needs an engine, whichever `auto` takes, where there is none."""
+    if not available_engines():
+        pytest.skip("needs an engine")
+
+
 @pytest.fixture(params=available_engines())
 def engine_name(request: pytest.FixtureRequest) -> str:
     """Each installed engine in turn."""

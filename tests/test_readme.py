@@ -56,11 +56,6 @@ def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
             registry.pop(name, None)
 
 
-@pytest.fixture
-def physics() -> None:
-    pytest.importorskip("ovphysx")
-
-
 def test_the_first_example_has_ten_lines() -> None:
     assert len([line for line in EXAMPLES[0].splitlines() if line]) <= 10
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import gymnasium as gym
 import pytest
+from any_engine import ENGINE
 from gymnasium.envs.registration import EnvSpec
 
 import isaac_gymnasium
@@ -128,7 +129,7 @@ def test_ids_are_gymnasiums_business() -> None:
 
 FRESH = """
 import gymnasium as gym
-env = gym.make_vec("isaac_gymnasium:IsaacCartpole-v0", num_envs=2, device="cpu")
+env = gym.make_vec("isaac_gymnasium:IsaacCartpole-v0", num_envs=2, device="cpu", engine=ENGINE)
 env.reset(seed=0)
 print(type(env).__name__, env.num_envs)
 env.close()
@@ -136,9 +137,8 @@ env.close()
 
 
 def test_an_id_with_its_module_needs_no_import() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH], capture_output=True, text=True, timeout=120
-    )
+    code = FRESH.replace("ENGINE", repr(ENGINE))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == "IsaacVectorEnv 2\n", done.stderr
 
 

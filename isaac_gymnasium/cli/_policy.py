@@ -13,7 +13,7 @@ from torch import nn
 
 from isaac_gymnasium.cli._checkpoint import load_trainer_state, read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment
-from isaac_gymnasium.cli._episodes import evaluation_seed
+from isaac_gymnasium.cli._episodes import evaluation_seed, measured_on
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._run_folder import find_run, read_config
 from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
@@ -28,10 +28,12 @@ class PolicySource:
     Attributes:
         path: a run folder, or the file of a packed policy.
         config: its settings, of which `task`, `engine`, `env` and `agent` say what to make.
+        trained_on: name of the engine that it was trained on, where that is known.
     """
 
     path: Path
     config: Mapping[str, Any]
+    trained_on: str | None
 
     @property
     def evaluation_seed(self) -> int:
@@ -98,7 +100,8 @@ def find_policy(name: str) -> PolicySource:
                 ) from error
             path = shipped[name]
         else:
-            return PolicySource(folder, read_config(folder))
+            config = read_config(folder)
+            return PolicySource(folder, config, config["engine"])
     try:
         about = read_about(path)
     except ValueError as error:
@@ -106,7 +109,7 @@ def find_policy(name: str) -> PolicySource:
     trained = about.get("engine")
     # Better on another than not at all.
     engine = trained if trained in available_engines() else "auto"
-    return PolicySource(path, {**about, "engine": engine})
+    return PolicySource(path, {**about, "engine": engine}, trained)
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,6 @@ class TrainedPolicy:
     Attributes:
         env: environments it can act in.
         policy: itself.
-        agent: the algorithm's settings in its run.
-        config: all of the run's settings, as its folder holds them.
     """
 
     env: VectorEnv[Any, Any, Any]
@@ -163,3 +164,10 @@ def trained_policy(
     )
     with closing(env):
         yield TrainedPolicy(env, source.policy(env))
+
+
+def tell_where(source: PolicySource, env: VectorEnv[Any, Any, Any]) -> None:
+    """Print the engine of environments, if it is not the one that their policy was trained on."""
+    engine = measured_on(env)["engine"]
+    if engine is not None and source.trained_on not in (engine, "auto", None):
+        print(f"engine: {engine}; the policy was trained on {source.trained_on}")

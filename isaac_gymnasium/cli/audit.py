@@ -39,7 +39,7 @@ class Audit:
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str = "auto"
-    """Physics engine: auto, or the name of one that is installed."""
+    """Physics engine; auto takes the first that is installed of newton, physx and isaacsim."""
     env: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
         tyro.conf.arg(metavar="KEY=VALUE ..."),

@@ -30,7 +30,7 @@ class Benchmark:
     num_envs: tuple[int, ...] = (256,)
     """Numbers of environments."""
     engines: tuple[str, ...] = ("auto",)
-    """Physics engines: auto, or the names of installed ones."""
+    """Physics engines; auto takes the first that is installed of newton, physx and isaacsim."""
     device: str = "auto"
     """auto, cpu or cuda:0."""
     steps: int = 200

@@ -14,7 +14,7 @@ from gymnasium.vector import VectorEnv
 from isaac_gymnasium.cli._environment import parse_keywords
 from isaac_gymnasium.cli._episodes import evaluate
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import find_policy, trained_policy
+from isaac_gymnasium.cli._policy import find_policy, tell_where, trained_policy
 from isaac_gymnasium.rendering.video import VideoWriter
 from isaac_gymnasium.wrappers import RecordVideo
 
@@ -31,7 +31,8 @@ class Evaluate:
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str | None = None
-    """Physics engine; the run's by default, auto for a packed policy."""
+    """Physics engine; by default the one that the policy was trained on. A packed policy runs on
+    what auto takes where that one is not installed."""
     seed: int | None = None
     """Seed of the episodes; by default one that training did not use."""
     env: Annotated[
@@ -63,6 +64,7 @@ class Evaluate:
             engine=self.engine,
             keywords=keywords,
         ) as trained:
+            tell_where(source, trained.env)
             seed = source.evaluation_seed if self.seed is None else self.seed
             with (
                 contextlib.nullcontext(trained.env)

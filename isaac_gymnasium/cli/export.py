@@ -35,7 +35,7 @@ class Export:
     output: Path | None = None
     """Folder of policy.pt and policy.onnx; the run's by default, . for a packed policy."""
     engine: str | None = None
-    """Physics engine that the environment is made with; the run's, or auto, by default."""
+    """Physics engine that the environment is made with; by default the one of the training."""
 
     def run(self) -> int:
         """Write the files and print their paths."""

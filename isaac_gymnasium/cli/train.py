@@ -43,7 +43,7 @@ class Train:
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str = "auto"
-    """Physics engine: auto, or the name of one that is installed."""
+    """Physics engine; auto takes the first that is installed of newton, physx and isaacsim."""
     run_dir: Path | None = None
     """Folder of the run; runs/<ID>/<time>-seed<seed> by default."""
     checkpoint_seconds: float = 60.0

@@ -12,7 +12,7 @@ import tyro
 
 from isaac_gymnasium.cli._environment import make_environment, parse_keywords
 from isaac_gymnasium.cli._errors import UserError
-from isaac_gymnasium.cli._policy import find_policy, trained_policy
+from isaac_gymnasium.cli._policy import find_policy, tell_where, trained_policy
 from isaac_gymnasium.wrappers.flatten import flatten
 
 
@@ -30,7 +30,7 @@ class View:
     device: str = "auto"
     """auto, cpu or cuda:0."""
     engine: str | None = None
-    """Physics engine; auto, or the run's, by default."""
+    """Physics engine; by default the one that the policy was trained on, auto without a policy."""
     host: str = "127.0.0.1"
     """Address to listen on; whoever reaches it controls the environment."""
     port: int = 8080
@@ -82,6 +82,7 @@ class View:
                 keywords=given,
             )
         )
+        tell_where(source, trained.env)
         config = source.config
         engine = config["engine"] if self.engine is None else self.engine
         make = partial(self._make, config["task"], engine, {**config["env"], **given})

@@ -28,23 +28,26 @@ __all__ = [
 
 
 class _Entry(NamedTuple):
-    requires: str
-    """The distribution's module whose presence means that the engine can run."""
+    requires: tuple[str, ...]
+    """The modules whose presence means that the engine can run."""
     where: str
     """`"module:Class"` of the engine."""
 
 
 # In the order in which "auto" prefers them.
 _ENGINES = {
-    "newton": _Entry("newton", "isaac_gymnasium.engines.newton:NewtonEngine"),
-    "physx": _Entry("ovphysx", "isaac_gymnasium.engines.physx:PhysxEngine"),
-    "isaacsim": _Entry("isaacsim", "isaac_gymnasium.engines.isaacsim:IsaacSimEngine"),
+    # A package of this name may be there without the solver, and somebody's newton.py as well.
+    "newton": _Entry(
+        ("newton", "mujoco_warp", "pxr"), "isaac_gymnasium.engines.newton:NewtonEngine"
+    ),
+    "physx": _Entry(("ovphysx", "pxr"), "isaac_gymnasium.engines.physx:PhysxEngine"),
+    "isaacsim": _Entry(("isaacsim",), "isaac_gymnasium.engines.isaacsim:IsaacSimEngine"),
 }
 
 
 def available_engines() -> list[str]:
-    """Names of the engines whose package is installed, best first."""
-    return [name for name, entry in _ENGINES.items() if _is_installed(entry.requires)]
+    """Names of the engines whose packages are installed, best first."""
+    return [name for name, entry in _ENGINES.items() if all(map(_is_installed, entry.requires))]
 
 
 def _is_installed(module: str) -> bool:

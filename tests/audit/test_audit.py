@@ -102,8 +102,7 @@ def test_what_makes_no_audit_is_refused() -> None:
 
 
 @pytest.fixture
-def env(request: pytest.FixtureRequest) -> Iterator[Any]:
-    pytest.importorskip("ovphysx")
+def env(request: pytest.FixtureRequest, physics: None) -> Iterator[Any]:
     id, kwargs = request.param
     env = gym.make_vec(id, num_envs=8, device="cpu", cuda_graphs=False, **kwargs)
     yield env
@@ -183,8 +182,7 @@ def test_the_rewards_of_isaacgymenvs_pay_more_for_staying_short(env: Any) -> Non
 
 
 @pytest.mark.parametrize("id", ["IsaacCartpole-v0", "IsaacBallBalance-v0"])
-def test_scripts_without_a_short_variant_succeed(id: str) -> None:
-    pytest.importorskip("ovphysx")
+def test_scripts_without_a_short_variant_succeed(id: str, physics: None) -> None:
     env: Any = gym.make_vec(id, num_envs=32, device="cpu", cuda_graphs=False)
     try:
         assert SCRIPTS[id].stay_short is None
@@ -197,8 +195,7 @@ def test_scripts_without_a_short_variant_succeed(id: str) -> None:
 # ---------------------------------------------------------------------- the command
 
 
-def test_the_command_prints_the_audit(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("ovphysx")
+def test_the_command_prints_the_audit(physics: None, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["audit", "IsaacCartpole-v0", "--device", "cpu", "--num-envs", "8"]
     assert main([*words, "--policy", "scripted", "--policy", "random"]) == 0
     printed = capsys.readouterr().out
@@ -219,8 +216,7 @@ def test_the_command_prints_the_audit(capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_mistakes_are_told(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, physics: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("ovphysx")
     assert main(["audit", "--device", "cpu", *words]) == 2
     assert message in capsys.readouterr().err

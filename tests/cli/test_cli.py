@@ -474,11 +474,8 @@ if "Mine-v0" not in isaac_gymnasium.registered_tasks():
 """
 
 
+@pytest.mark.usefixtures("physics")
 class TestRealEnvironment:
-    @pytest.fixture(autouse=True)
-    def physics(self):
-        pytest.importorskip("ovphysx")
-
     def test_list_prints_one_line_for_each_environment(self, capsys):
         assert main(["list"]) == 0
         cartpole = r"IsaacCartpole-v0 +observation Box\(4\)  action Box\(1\)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from isaac_gymnasium.cli import _policy, main
 from isaac_gymnasium.cli._policy import find_policy
 from isaac_gymnasium.cli._run_folder import read_config, trained_engine
-from isaac_gymnasium.policies import read_about, shipped_policies
+from isaac_gymnasium.policies import load_policy, pack_policy, read_about, shipped_policies
 
 WORDS = ("--device", "cpu", "--num-envs", "4", "--timesteps", "64", "--run-dir", "run")
 
@@ -48,14 +49,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def test_evaluate_and_resume_stay_on_the_engine_of_the_training(run: Path) -> None:
+def test_evaluate_and_resume_stay_on_the_engine_of_the_training(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def evaluated_on(*words: str) -> str:
         words = ("--episodes", "2", "--device", "cpu", "--json", "found.json", *words)
         assert main(["evaluate", "run", *words]) == 0
         return str(json.loads(Path("found.json").read_text())["engine"])
 
+    capsys.readouterr()
     assert evaluated_on() == "physx"
+    assert "engine:" not in capsys.readouterr().out
     assert evaluated_on("--engine", "newton") == "newton"
+    assert "engine: newton; the policy was trained on physx\n" in capsys.readouterr().out
     assert main(["resume", "run", "--timesteps", "128"]) == 0
     assert json.loads((run / "evaluation.json").read_text())["engine"] == "physx"
     assert read_config(run)["engine"] == "physx"
@@ -82,4 +88,20 @@ def test_a_packed_policy_runs_where_it_was_trained_else_on_what_there_is(
         for installed in (["newton", "physx"], ["newton"], ["physx"]):
             monkeypatch.setattr(_policy, "available_engines", lambda found=installed: found)
             expected = trained if trained in installed else "auto"
-            assert find_policy(str(file)).config["engine"] == expected
+            source = find_policy(str(file))
+            assert (source.config["engine"], source.trained_on) == (expected, trained)
+
+
+def test_a_packed_policy_tells_where_its_own_engine_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ovphysx")
+    about = {**read_about(shipped_policies()["IsaacCartpole-v0"]), "engine": "newton"}
+    file = tmp_path / "other.npz"
+    pack_policy(load_policy("IsaacCartpole-v0"), file, about)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "newton" else find(name)
+    )
+    assert main(["evaluate", str(file), "--device", "cpu", "--episodes", "2"]) == 0
+    assert "engine: physx; the policy was trained on newton\n" in capsys.readouterr().out

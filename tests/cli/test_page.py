@@ -49,8 +49,8 @@ def test_the_preset_is_one(monkeypatch):
     assert (config.num_envs, config.rollouts, config.kl_threshold) == (256, 24, 0.008)
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_exported_policy_is_used_as_shown(tmp_path, monkeypatch):
-    pytest.importorskip("ovphysx")
     pytest.importorskip("skrl")
     monkeypatch.chdir(tmp_path)
     words = ["--device", "cpu", "--num-envs", "8", "--timesteps", "128"]

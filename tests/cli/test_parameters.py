@@ -109,8 +109,8 @@ def test_every_shipped_parameter_is_an_option_and_has_a_word_of_explanation(id):
         assert settings.help, f"{id} says nothing about {item.name}"
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_environment_gets_them(monkeypatch, tmp_path, capsys):
-    pytest.importorskip("ovphysx")
     pytest.importorskip("skrl")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

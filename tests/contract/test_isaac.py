@@ -20,7 +20,7 @@ from isaac_gymnasium import wrappers
 from isaac_gymnasium.contract import Report, check_vector_env
 from isaac_gymnasium.contract.points.tensors import _HostReadIsAnError
 
-pytest.importorskip("ovphysx")
+pytestmark = pytest.mark.usefixtures("physics")
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "contract.py"
 _spec = importlib.util.spec_from_file_location("contract_script", SCRIPT)
@@ -107,6 +107,7 @@ class OutOfOrder(wrappers.TorchWrapper):
 @pytest.mark.parametrize("id", sorted(isaac_gymnasium.registered_tasks()))
 def test_no_task_looks_at_a_value_in_a_step(id: str) -> None:
     """What would make the host wait on a GPU; resets run within every step, as they do there."""
+    pytest.importorskip("ovphysx")
     options: dict[str, Any] = {"engine": "physx", "max_episode_steps": 3}
     if id.endswith("Rough-v0"):
         # On the CPU alone, the guard of robots on terrain looks where they are.

@@ -245,8 +245,9 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
         load_engine("bullet")
 
 
-def test_auto_takes_newton_where_it_is_installed_and_what_there_is_elsewhere(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("missing", ["newton", "mujoco_warp"])
+def test_auto_takes_newton_where_all_of_it_is_installed_and_what_there_is_elsewhere(
+    missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = available_engines()
     assert load_engine("auto") is load_engine(installed[0])
@@ -255,9 +256,11 @@ def test_auto_takes_newton_where_it_is_installed_and_what_there_is_elsewhere(
     assert installed[:2] == ["newton", "physx"]
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name == "newton" else find(name)
+        "importlib.util.find_spec", lambda name: None if name == missing else find(name)
     )
     assert load_engine("auto").name == "physx"
+    with pytest.raises(EngineError, match=r"'newton' is missing: pip .*isaac-gymnasium\[newton\]"):
+        load_engine("newton")
 
 
 def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,10 @@ pytest.importorskip("newton")
 
 import newton
 import warp
+from filelock import FileLock
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
-from isaac_gymnasium.engines.newton import NewtonEngine, properties
+from isaac_gymnasium.engines.newton import NewtonEngine, properties, runtime
 from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
 from isaac_gymnasium.engines.newton.runtime import compile_kernels
@@ -630,6 +631,7 @@ engine.close()
 
 
 def test_a_simulation_prints_nothing() -> None:
+    exec(SILENT, {})  # compiles what was not yet, which is announced
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", SILENT],
         capture_output=True,
@@ -722,3 +724,31 @@ def test_a_kernel_is_named_as_ever_though_what_it_calls_is_not_written(
     assert put_together([2.0, 5.0])[0] is not made[0]
     warp.launch(made[0], dim=3, inputs=[values], device="cpu")
     assert values.numpy().tolist() == [6.0] * 3
+
+
+@warp.kernel(module="unique")
+def triple(values: warp.array(dtype=float)) -> None:
+    values[warp.tid()] *= 3.0
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.2])
+def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long(
+    patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
+    monkeypatch.setattr(runtime, "_PATIENCE", patience)
+    kernel = warp.Kernel(triple.func, key=f"triple_{patience}".replace(".", "_"))
+    values = warp.ones(3, dtype=float, device="cpu")
+
+    def launch() -> None:
+        warp.launch(kernel, dim=3, inputs=[values], device="cpu")
+
+    other = FileLock(tmp_path / "isaac_gymnasium.lock")
+    thread = threading.Thread(target=compile_kernels, args=(launch,))
+    with other:
+        thread.start()
+        thread.join(1.0 if patience > 1.0 else 60.0)
+        assert thread.is_alive() == (patience > 1.0)
+        assert bool(list(tmp_path.rglob("*.o"))) == (patience < 1.0)
+    thread.join(60.0)
+    assert list(tmp_path.rglob("*.o"))

@@ -36,8 +36,7 @@ def run(code: str) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ovphysx")
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, physics: None) -> None:
     monkeypatch.chdir(tmp_path)
 
 

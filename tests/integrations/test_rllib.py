@@ -13,8 +13,8 @@ from toy_env import ToyEnv  # noqa: F401 (registers the ID)
 from isaac_gymnasium.integrations.rllib import make_env
 
 
+@pytest.mark.usefixtures("physics")
 def test_results_are_numpy_with_next_step_autoreset():
-    pytest.importorskip("ovphysx")
     config = {"id": "IsaacCartpole-v0", "num_envs": 4, "device": "cpu", "max_episode_steps": 2}
     envs = make_env(config)
     assert config["id"] == "IsaacCartpole-v0", "the configuration should stay as it is"
@@ -44,8 +44,8 @@ def test_a_single_environment_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("physics")
 def test_episodes_of_rllibs_env_runner_are_whole():
-    pytest.importorskip("ovphysx")
     pytest.importorskip("ray.rllib")
     from ray.rllib.algorithms.ppo import PPOConfig
     from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ovphysx")
 pytest.importorskip("stable_baselines3")
+pytestmark = pytest.mark.usefixtures("physics")
 
 PAGE = (Path(__file__).parents[2] / "docs/libraries/sb3.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)

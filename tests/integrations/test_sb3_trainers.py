@@ -201,8 +201,8 @@ def test_settings_reach_the_model():
     assert (sac.tau, sac.batch_size, sac.replay_buffer.buffer_size) == (0.01, 128, 200)
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_command_line_trains_evaluates_and_resumes(kind, tmp_path, capsys):
-    pytest.importorskip("ovphysx")
     library, algorithm = kind
     words = ["--num-envs", "8", "--device", "cpu", "--timesteps", "256"]
     if algorithm == "ppo":

@@ -365,8 +365,8 @@ def test_ppo_is_true_successor_agent():
 
 
 @pytest.mark.parametrize("stagger", [False, True])
+@pytest.mark.usefixtures("physics")
 def test_first_episodes_may_start_at_random_lengths(stagger):
-    pytest.importorskip("ovphysx")
     config = SkrlPpoConfig(
         num_envs=64, timesteps=128, rollouts=2, hidden_sizes=(8,), stagger=stagger
     )

@@ -27,8 +27,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "libraries" / "skrl.md").read_text(
 )
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_example_runs_as_printed(tmp_path, monkeypatch):
-    pytest.importorskip("ovphysx")
     monkeypatch.chdir(tmp_path)
     short = "timesteps: 32, close_environment_at_exit: false"
     short = CONFIGURATION.replace("timesteps: 960", short)
@@ -81,8 +81,8 @@ def test_the_runner_hands_true_successors_to_the_agent():
 
 
 class TestWrapEnv:
+    @pytest.mark.usefixtures("physics")
     def test_a_bare_environment_of_ours_is_recognised(self):
-        pytest.importorskip("ovphysx")
         env = gym.make_vec("isaac_gymnasium:IsaacCartpole-v0", num_envs=4, device="cpu")
         wrapped = wrap_env(env, verbose=False)
         assert type(wrapped).__name__ == "GymnasiumWrapper"

@@ -145,8 +145,8 @@ def test_settings_it_cannot_honour_are_refused():
         load_trainer("rl_games", "ppo")(ToyEnv(32), config)
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_command_line_trains_and_evaluates(library, tmp_path, capsys):
-    pytest.importorskip("ovphysx")
     words = ["--num-envs", "8", "--rollouts", "16", "--mini-batches", "2", "--device", "cpu"]
     run = str(tmp_path / "run")
     command = ["train", "IsaacCartpole-v0", "--library", library, "--run-dir", run]

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from any_engine import ENGINE
 from torch import Tensor
 
-from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.randomization import TARGETS
 from isaac_gymnasium.scene import box
 from isaac_gymnasium.sensors import Camera
 from isaac_gymnasium.task import Task
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
-ENGINE = "physx" if "physx" in available_engines() else "auto"
 N, AWAY = 8, 2.0
 
 

@@ -185,8 +185,8 @@ def test_wrappers_forward_frames(envs: Any) -> None:
     assert wrapped.render_mode == "rgb_array"
 
 
+@pytest.mark.usefixtures("physics")
 def test_the_single_environment_gives_a_frame() -> None:
-    pytest.importorskip("ovphysx")
     env = gym.make("IsaacCartpole-v0", render_mode="rgb_array", render_size=SIZE)
     env.reset(seed=0)
     frame = env.render()
@@ -209,8 +209,8 @@ def test_both_engines_give_frames(engine_name: str, device: torch.device) -> Non
     envs.close()
 
 
+@pytest.mark.usefixtures("physics")
 def test_a_robot_on_a_terrain_stays_in_the_picture_however_high_it_stands() -> None:
-    pytest.importorskip("ovphysx")
     envs: Any = gym.make_vec(
         "IsaacAnymalRough-v0", 4, device="cpu", levels=1, tiles=5, first_levels=1
     )
@@ -225,8 +225,8 @@ def test_a_robot_on_a_terrain_stays_in_the_picture_however_high_it_stands() -> N
     envs.close()
 
 
+@pytest.mark.usefixtures("physics")
 def test_a_grid_on_a_terrain_shows_robots_large_enough_to_be_known() -> None:
-    pytest.importorskip("ovphysx")
     envs: Any = gym.make_vec(
         "IsaacAnymalRough-v0", 3, device="cpu", levels=1, tiles=5, first_levels=1
     )

@@ -10,10 +10,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from any_engine import ENGINE
 from pxr import UsdPhysics
 
 import isaac_gymnasium
-from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.envs.franka_push_cube import FrankaPushCube
 from isaac_gymnasium.rendering.renderer import Renderer
 from isaac_gymnasium.sensors import Camera
@@ -21,7 +21,6 @@ from isaac_gymnasium.task import Task
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 N = 3
-ENGINE = available_engines()[0] if available_engines() else "physx"
 
 
 @dataclass(kw_only=True)

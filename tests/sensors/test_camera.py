@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from any_engine import ENGINE
 from still_life import StillLife
 
-from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.sensors import Camera
 from isaac_gymnasium.transforms import pose_compose, quat_rotate, quat_rotate_inverse
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
 ALL = ("rgb", "depth", "segmentation", "normals")
 N = 3
-ENGINE = "physx" if "physx" in available_engines() else "auto"
 
 
 @pytest.fixture(scope="module")

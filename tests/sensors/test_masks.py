@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from any_engine import ENGINE
 from still_life import StillLife
 
-from isaac_gymnasium.engines import available_engines
 from isaac_gymnasium.rendering.renderer import OUTPUTS, Lights, Renderer
 from isaac_gymnasium.rendering.view import Lens, look_at
 from isaac_gymnasium.scene import sphere
 from isaac_gymnasium.vector_env import IsaacVectorEnv
 
-ENGINE = "physx" if "physx" in available_engines() else "auto"
 VIEWS = 40
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from isaac_gymnasium._warp import import_warp
@@ -31,6 +32,9 @@ logger = logging.getLogger("isaac_gymnasium.newton")
 cpu_lock = turns()
 """Held while kernels run on the CPU: they share one arena, and Warp ends the process when those of
 two threads overfill it."""
+
+_PATIENCE = 600.0
+"""s; how long to wait for another process that compiles."""
 
 _ALWAYS = (
     "newton._src.solvers.mujoco.kernels",
@@ -124,7 +128,8 @@ def _compile(modules: dict[tuple[Any, int | None], Any], purpose: str) -> None:
         mininterval=0.5 if sys.stderr.isatty() else 10.0,
         leave=False,
     )
-    with bar, concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+    # Warp looks again for each module whether it is there, as it is after another process' turn.
+    with bar, _turn(), concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         work = [
             pool.submit(module.load, device, block_dim)
             for (module, block_dim), device in modules.items()
@@ -178,6 +183,21 @@ def _is_named_by_source(function: Any) -> bool:
         seen |= called
         todo += called
     return True
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Has processes that share a cache compile in turns, so that each kernel is compiled once."""
+    warp, _ = import_newton()
+    lock = FileLock(Path(warp.config.kernel_cache_dir) / "isaac_gymnasium.lock")
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except (OSError, NotImplementedError, Timeout) as error:
+        logger.info("Newton's kernels are compiled beside other processes: %s", error)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
