@@ -12,6 +12,7 @@ import torch
 
 from isaac_gymnasium.engines import Engine, load_engine
 from isaac_gymnasium.robots.franka import HAND, franka
+from isaac_gymnasium.robots.go2 import go2
 from isaac_gymnasium.scene import (
     Inertial,
     Joint,
@@ -241,6 +242,32 @@ def test_contacts_carry_the_weight_of_what_rests(start: Start) -> None:
     torch.testing.assert_close(matrix[:, 0, 0, 2], -0.5 * GRAVITY * ones, rtol=0.01, atol=0.0)
     torch.testing.assert_close(matrix[:, 1, 1, 2], 0.5 * GRAVITY * ones, rtol=0.01, atol=0.0)
     assert float(matrix[:, 0, 1].abs().max()) == 0.0
+
+
+def test_a_kicking_robot_moves_as_what_it_touches_pushes_it(start: Start) -> None:
+    scene, robot = Scene(env_spacing=4.0), go2()
+    scene.add_ground(material=Material(static_friction=1.0, dynamic_friction=1.0))
+    scene.add_robot("Robot", robot, position=(0.0, 0.0, 0.34))
+    links = [f"Robot/{link.name}" for link in robot.links if any(s.collides for s in link.shapes)]
+    for link in links:
+        scene.enable_contact_reports(link)
+    engine = start(scene, 8, 0.005)
+    dog, contacts = engine.articulation("Robot"), engine.contacts(links, filters=[])
+    mass = dog.get_property("mass").to(engine.device)
+    weight, home = GRAVITY * mass.sum(-1), dog.dof_pos.clone()
+    generator = torch.Generator().manual_seed(0)
+    momentum, wrong, most = torch.zeros_like(weight), [], 0.0
+    for step in range(120):
+        if step % 4 == 0:
+            kick = 0.8 * torch.rand(8, 12, generator=generator) - 0.4
+            dog.set_dof_targets(home + kick.to(engine.device))
+        engine.step()
+        before, momentum = momentum, (mass * dog.link_vel[..., 2]).sum(-1)
+        push = contacts.net[..., 2].sum(-1)
+        wrong.append(((momentum - before) / 0.005 - (push - weight)).abs() / weight)
+        most = max(most, float((push / weight).max()))
+    assert most > 2.0  # it does kick
+    assert float(torch.stack(wrong).quantile(0.99)) < 0.1
 
 
 def test_a_wrench_accelerates_by_newtons_second_law(start: Start) -> None:

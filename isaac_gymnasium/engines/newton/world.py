@@ -71,12 +71,13 @@ class World:
         bounces: Whether any material has a restitution.
         driven: Whether any joint has a drive that contacts should feel.
         ground_is_mesh: Whether the ground is a mesh.
+        reports: Whether contact forces on any body can be asked for.
         shape_labels: Prim paths of the shapes of all worlds.
     """
 
     def __init__(self, scene: Scene, num_envs: int, dt: float, device: str) -> None:
         import newton
-        from pxr import UsdGeom
+        from pxr import Usd, UsdGeom
 
         from isaac_gymnasium.scene.builder import ENV_0
 
@@ -97,6 +98,10 @@ class World:
         self.model = everything.finalize(device=device)
         self.bounces = max([0.0, *everything.shape_material_restitution]) > 0.0
         self.driven = self._driven(dt)
+        self.reports = any(
+            prim.HasAttribute("physxContactReport:threshold")
+            for prim in Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0))
+        )
         self.shape_labels: list[str] = list(self.model.shape_label)
 
     def _driven(self, dt: float) -> bool:
