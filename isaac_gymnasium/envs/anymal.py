@@ -19,11 +19,12 @@ class Anymal(VelocityTask):
     A quadruped of 52 kg on flat ground is told how fast to walk forward and sideways and how fast
     to turn, and something else every `command_interval_s`. Follows Isaac Lab's direct flat task for
     the ANYmal C (reward weights, default stance, time steps), with the gains of IsaacGymEnvs'
-    AnymalTerrain. It differs on purpose: commands change within an episode, masses are not
-    randomised, joints are driven by the engine's implicit drives with the data sheet's torque and
-    speed limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1]
-    and are in units of 1 rad, not of 0.5 rad (`jerk` weighs as much a rad), and a fall costs,
-    without which falling soon can be the cheapest way out.
+    AnymalTerrain. It differs on purpose: commands change twice within an episode, where
+    Isaac Lab's last for all of it, joints start with noise, masses are not randomised, joints are
+    driven by the engine's implicit drives with the data sheet's torque and speed limits, joint
+    acceleration is taken over the environment's step, actions lie in [-1, 1] and are in units of
+    1 rad, not of 0.5 rad (`jerk` weighs as much a rad), and a fall costs, without which falling
+    soon can be the cheapest way out.
 
     ## Action Space
     `Box(-1, 1, (12,))`: joint position targets minus default positions, in units of

@@ -19,11 +19,12 @@ class Go2(VelocityTask):
     A quadruped of 15 kg on flat ground is told how fast to walk forward and sideways and how fast
     to turn, and something else every `command_interval_s`. Follows Isaac Lab's flat velocity task
     for the Go2 (reward weights, gains, default stance, time steps). It differs on purpose: turning
-    is commanded directly and not through a heading, observations carry no noise and masses are
-    not randomised, joints are driven by the engine's implicit drives with the data sheet's torque
-    limits, joint acceleration is taken over the environment's step, actions lie in [-1, 1] and are
-    in units of 1 rad, not of 0.25 rad (`jerk` weighs as much a rad), and a fall costs, without
-    which falling soon can be the cheapest way out.
+    is commanded directly and not through a heading, commands change twice an episode and not
+    once, joints start with noise, observations carry none and masses are not randomised, joints
+    are driven by the engine's implicit drives with the data sheet's torque limits, joint
+    acceleration is taken over the environment's step, actions lie in [-1, 1] and are in units of
+    1 rad, not of 0.25 rad (`jerk` weighs as much a rad), and a fall costs, without which falling
+    soon can be the cheapest way out.
 
     ## Action Space
     `Box(-1, 1, (12,))`: joint position targets minus default positions, in units of
