@@ -70,7 +70,6 @@ class NoWaiting(TorchDispatchMode):
 
     _REFUSED = (
         torch.ops.aten._local_scalar_dense.default,
-        torch.ops.aten.lift_fresh.default,
         torch.ops.aten.nonzero.default,
         torch.ops.aten.masked_select.default,
     )
@@ -80,6 +79,8 @@ class NoWaiting(TorchDispatchMode):
     ) -> Any:
         indexes = func in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default)
         masks = indexes and any(i is not None and i.dtype == torch.bool for i in args[1])
-        if masks or func in self._REFUSED:
+        # A single number goes along with the launch of what uses it.
+        made = func is torch.ops.aten.lift_fresh.default and args[0].dim()
+        if masks or made or func in self._REFUSED:
             raise RuntimeError(f"{func} would wait")
         return func(*args, **(kwargs or {}))

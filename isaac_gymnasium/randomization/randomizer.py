@@ -253,10 +253,11 @@ class Randomizer:
         body, target = self._bodies[name], self._draws[name].term.target
         if target.startswith("initial_joint"):
             assert isinstance(body, Articulation)
-            pos, vel = body.dof_pos.clone(), body.dof_vel.clone()
-            changed = pos if target == "initial_joint_position" else vel
-            for column, joint in enumerate(self._items[name]):
-                changed[:, joint] += values[:, column]
+            pos, vel = body.dof_pos, body.dof_vel
+            if target == "initial_joint_position":
+                pos = self._on_joints(name, pos, values)
+            else:
+                vel = self._on_joints(name, vel, values)
             pos = torch.clamp(pos, body.dof_limits[:, 0], body.dof_limits[:, 1])
             body.write_dof_state(pos, vel, mask)
             return
@@ -269,6 +270,14 @@ class Randomizer:
             vel = vel + values
         write = body.write_state if free else body.write_root_state  # type: ignore[attr-defined]
         write(pose, vel, mask)
+
+    def _on_joints(self, name: str, state: Tensor, values: Tensor) -> Tensor:
+        """(N, D) positions or velocities, and a term's numbers on the joints it is about."""
+        state = state.clone()
+        # By numbers: a GPU would have to be waited for with a list of them.
+        for column, joint in enumerate(self._items[name]):
+            state[:, joint] += values[:, column]
+        return state
 
     def disturb_actions(self, actions: Tensor) -> None:
         """Adds biases and noise to (N, A) actions in place."""
@@ -383,9 +392,7 @@ class Randomizer:
             return
         assert isinstance(body, Articulation)
         if body.fixed_base:
-            vel = body.dof_vel.clone()
-            vel[:, self._items[name]] += values
-            body.write_dof_state(body.dof_pos, vel)
+            body.write_dof_state(body.dof_pos, self._on_joints(name, body.dof_vel, values))
         else:
             body.write_root_state(body.root_pose, body.root_vel + values)
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 import pytest
 import torch
 from bench import N, make, play
+from tape import NoWaiting
 
 import isaac_gymnasium
 import isaac_gymnasium.registration
@@ -192,6 +193,9 @@ def test_properties_drawn_at_resets_are_in_force_32_steps_later_and_no_step_wait
         }
         for target, (body, _) in WHERE.items()
     }
+    others = ("push", "delay", "noise", "bias", "shake", "start")
+    terms |= {name: EVERYTHING[name] for name in others}
+    terms["jolt"] = {**EVERYTHING["push"], "body": "Slider"}
     if engine_name == "newton":
         terms["gravity"] = {"target": "gravity", "range": (0.5, 0.9), "when": "reset"}
     env = make(terms, engine_name, device=device, max_episode_steps=7, cuda_graphs=cuda_graphs)
@@ -218,11 +222,35 @@ def test_properties_drawn_at_resets_are_in_force_32_steps_later_and_no_step_wait
     for _ in range(33):
         env.step(actions)
     values = {name: drawn.cpu() for name, drawn in env.randomization.values.items()}
-    assert all(bool(drawn.std(0).min() > 0.0) for drawn in values.values())
     for target in WHERE:
         drawn = values[target][:, 0]
+        assert drawn.unique().numel() == N
         wanted = nominal[target] + drawn if target in adds else nominal[target] * drawn
         torch.testing.assert_close(first(target), wanted, rtol=1e-5, atol=1e-7, msg=target)
+    env.close()
+
+
+def test_what_a_step_draws_it_draws_without_waiting() -> None:
+    jolt = {**EVERYTHING["push"], "body": "Slider"}
+    kinds = {
+        "choice": {**MASS, "distribution": "choice", "range": (1, 2, 3)},
+        "normal": {**MASS, "distribution": "normal", "range": (1.0, 0.1)},
+        "log_uniform": {**MASS, "distribution": "log_uniform"},
+    }
+    env = make({**EVERYTHING, **kinds, "jolt": jolt}, max_episode_steps=3)
+    env._always_restarts = True  # as on a GPU
+    env.reset(seed=0)
+    step(env)
+    draws = env.randomization
+    with NoWaiting():
+        for _ in range(4):
+            env._act_now()
+            env.engine.step()
+            env._judge_now()
+            env._observe_now()
+        before = env.task.slider.dof_vel.clone()
+        draws._draw_due(list(draws._steps))
+    assert torch.equal(env.task.slider.dof_vel, before + draws.values["jolt"])
     env.close()
 
 
