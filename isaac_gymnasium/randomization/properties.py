@@ -95,8 +95,10 @@ class Property:
         different = rows.clone()
         different[rows] = (new != self._current[rows]).flatten(1).any(-1)
         if bool(different.any()):
-            self._current[rows] = new
-            self._body.set_property(self._name, self._current.view(self._shape), different)
+            current = self._current.clone()
+            current[rows] = new
+            self._body.set_property(self._name, current.view(self._shape), different)
+            self._current = current  # not before: what has failed is still to be written
 
 
 class Gravity:

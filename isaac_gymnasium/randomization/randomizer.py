@@ -411,9 +411,9 @@ class Randomizer:
         rows = self._pending.to("cpu", copy=True)
         if self._flight is not None:
             rows = rows | self._flight.land()[0]
-            self._flight = None
-        self._pending.zero_()
         self._write(rows, {name: self._draws[name].values.cpu() for name in self._host})
+        self._flight = None
+        self._pending.zero_()
 
     def _write(self, rows: Tensor, numbers: dict[str, Tensor]) -> None:
         if bool(rows.any()):

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 import torch
-from bench import N, make, play
+from bench import CUBE_MASS, N, make, play
 from tape import NoWaiting
 
 import isaac_gymnasium
@@ -158,6 +158,26 @@ def test_only_what_changed_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = torch.arange(N) == 5
     env.reset(options={"reset_mask": mask})
     assert written == [("mass", mask.tolist()), ("inertia", mask.tolist())]
+    env.close()
+
+
+def test_what_an_engine_refused_once_is_written_with_the_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = make({"mass": MASS})
+    original = type(env.task.cube).set_property
+
+    def refuse(*_: Any) -> None:
+        monkeypatch.setattr(type(env.task.cube), "set_property", original)
+        raise RuntimeError("not now")
+
+    env.reset(seed=0)
+    monkeypatch.setattr(type(env.task.cube), "set_property", refuse)
+    with pytest.raises(RuntimeError, match="not now"):
+        env.reset()
+    step(env)
+    wanted = CUBE_MASS * env.randomization.values["mass"][:, 0]
+    torch.testing.assert_close(env.task.cube.get_property("mass"), wanted)
     env.close()
 
 
