@@ -9,7 +9,7 @@ from torch import Tensor
 
 from isaac_gymnasium.envs._run import RunTask
 from isaac_gymnasium.robots.ant import ant
-from isaac_gymnasium.scene.model import Robot
+from isaac_gymnasium.scene.model import PhysicsSettings, Robot
 
 
 @dataclass(kw_only=True)
@@ -80,6 +80,10 @@ class Ant(RunTask):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(non_negative=("max_torque",))
+
+    def physics_settings(self) -> PhysicsSettings:
+        # Flat on the ground, a capsule touches it at both ends: 25 points for ball and legs.
+        return PhysicsSettings(contacts_per_env=32)
 
     def robot_model(self) -> Robot:
         return ant()

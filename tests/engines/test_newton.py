@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from isaac_gymnasium.engines import EngineError, available_engines, load_engine
 from isaac_gymnasium.engines.newton import NewtonEngine, properties, runtime
 from isaac_gymnasium.engines.newton.friction import Surface, combined, priorities
 from isaac_gymnasium.engines.newton.materials import contact_gains
-from isaac_gymnasium.engines.newton.runtime import compile_kernels
+from isaac_gymnasium.engines.newton.mujoco import _use_one_warp
+from isaac_gymnasium.engines.newton.runtime import compile_kernels, import_newton
 from isaac_gymnasium.engines.newton.world import UNLIMITED, World
 from isaac_gymnasium.random import RandomStreams, _kernel
 from isaac_gymnasium.robots.cartpole import cartpole
@@ -656,15 +658,22 @@ def test_other_threads_launch_their_kernels_while_those_of_a_step_are_listed() -
     assert torch.equal(found[0].flatten(1), streams.bits(8))
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for compiled kernels."""
+    import_newton()  # sets the usual one, if nothing has
+    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
+    return tmp_path
+
+
 @warp.kernel(module="unique")
 def double(values: warp.array(dtype=float)) -> None:
     values[warp.tid()] *= 2.0
 
 
 def test_compiling_is_announced_once_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
     values = warp.ones(3, dtype=float, device="cpu")
 
     def launch() -> None:
@@ -673,7 +682,7 @@ def test_compiling_is_announced_once_and_kept(
     compile_kernels(launch)
     assert values.numpy().tolist() == [1.0] * 3, "nothing is launched"
     assert "Newton compiles its kernels, once (physics step)" in capsys.readouterr().err
-    assert list(tmp_path.rglob("*.o"))
+    assert list(own_cache.rglob("*.o"))
     compile_kernels(launch)
     assert "compiles" not in capsys.readouterr().err
     launch()
@@ -706,9 +715,8 @@ def put_together(factors: list[float]) -> tuple[warp.Kernel, warp.Function]:
 
 
 def test_a_kernel_is_named_as_ever_though_what_it_calls_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path,
 ) -> None:
-    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
     values = warp.ones(3, dtype=float, device="cpu")
     made: list[warp.Kernel] = []
 
@@ -752,3 +760,18 @@ def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long
         assert bool(list(tmp_path.rglob("*.o"))) == (patience < 1.0)
     thread.join(60.0)
     assert list(tmp_path.rglob("*.o"))
+
+
+def test_one_warp_of_threads_shares_out_the_matrices_of_small_worlds_alone() -> None:
+    types = pytest.importorskip("mujoco_warp._src.types")
+    usual = types.BlockDim()
+    scene = Scene(env_spacing=2.0)
+    scene.add_robot("Robot", cartpole())
+    engine = NewtonEngine(scene, N, DT, CPU)
+    blocks = engine.solver.mjw_model.block_dim
+    engine.close()
+    assert blocks.update_gradient_JTDAJ_dense == blocks.update_gradient_cholesky == 32
+    assert blocks.cholesky_solve == blocks.eff_pcg == 32
+    large = SimpleNamespace(nv_pad=32, block_dim=types.BlockDim())
+    _use_one_warp(large)
+    assert large.block_dim == usual != blocks

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -16,6 +16,17 @@ from isaac_gymnasium.engines.newton.drives import EffortLimits
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.newton.engine import NewtonEngine
+
+_SMALL = 16
+"""Degrees of freedom of a world whose matrices are a single tile in MuJoCo Warp."""
+_MATRIX_KERNELS = (
+    "update_gradient_JTDAJ_dense",
+    "update_gradient_cholesky",
+    "cholesky_solve",
+    "eff_pcg",
+)
+"""Those that such a world has, and that MuJoCo Warp gives two or four warps of threads each."""
+_WARP = 32
 
 
 class MuJoCo:
@@ -54,6 +65,7 @@ class MuJoCo:
             # Friction as stiff as the contact, as where MuJoCo finds it, and not by Newton's gain.
             engine.model.shape_material_kf.fill_(math.inf)
         EffortLimits(engine, self.solver, implicit_stiffness=discrete)
+        _use_one_warp(self.solver.mjw_model)
         self._options = self.solver.mjw_model.opt
         # On a GPU always as many iterations as may be: to ask whether to go on costs more.
         self._options.graph_conditional = on_cpu
@@ -100,3 +112,20 @@ class MuJoCo:
             yield
         finally:
             options.iterations, options.graph_conditional = kept
+
+
+def _use_one_warp(model: Any) -> None:
+    """Lets one warp of threads, not several, share out the matrices of a small world.
+
+    Its threads then never wait for another warp. Warp keeps a kernel for each number of threads, so
+    that scenes compile these once more. On the CPU it is always one thread.
+
+    Args:
+        model: MuJoCo Warp's, before the first step.
+    """
+    if model.nv_pad > _SMALL:
+        return
+    for kernel in _MATRIX_KERNELS:
+        # MuJoCo Warp calls these settings experimental: one may go.
+        if hasattr(model.block_dim, kernel):
+            setattr(model.block_dim, kernel, _WARP)
