@@ -22,7 +22,7 @@ pytest.importorskip("newton")
 
 import newton
 import warp
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from isaac_gymnasium.engines import EngineError, available_engines, load_engine
 from isaac_gymnasium.engines.newton import NewtonEngine, properties, runtime
@@ -743,10 +743,22 @@ def triple(values: warp.array(dtype=float)) -> None:
 def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long(
     patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    values = warp.ones(3, dtype=float, device="cpu")  # starts Warp, which settles its folder
     monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
     monkeypatch.setattr(runtime, "_PATIENCE", patience)
+    asked, refused = threading.Event(), threading.Event()
+
+    class Watched(FileLock):
+        def acquire(self, *args: Any, **kwargs: Any) -> Any:
+            asked.set()
+            try:
+                return super().acquire(*args, **kwargs)
+            except Timeout:
+                refused.set()
+                raise
+
+    monkeypatch.setattr(runtime, "FileLock", Watched)
     kernel = warp.Kernel(triple.func, key=f"triple_{patience}".replace(".", "_"))
-    values = warp.ones(3, dtype=float, device="cpu")
 
     def launch() -> None:
         warp.launch(kernel, dim=3, inputs=[values], device="cpu")
@@ -755,9 +767,12 @@ def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long
     thread = threading.Thread(target=compile_kernels, args=(launch,))
     with other:
         thread.start()
-        thread.join(1.0 if patience > 1.0 else 60.0)
-        assert thread.is_alive() == (patience > 1.0)
-        assert bool(list(tmp_path.rglob("*.o"))) == (patience < 1.0)
+        assert asked.wait(60.0), "it should ask for its turn before it compiles"
+        assert refused.wait(2.0 if patience > 2.0 else 60.0) == (patience < 2.0)
+        if refused.is_set():
+            thread.join(60.0)
+        assert thread.is_alive() == (patience > 2.0)
+        assert bool(list(tmp_path.rglob("*.o"))) == refused.is_set()
     thread.join(60.0)
     assert list(tmp_path.rglob("*.o"))
 
