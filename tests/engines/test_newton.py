@@ -786,7 +786,7 @@ def test_one_warp_of_threads_shares_out_the_matrices_of_small_worlds_alone() -> 
     blocks = engine.solver.mjw_model.block_dim
     engine.close()
     assert blocks.update_gradient_JTDAJ_dense == blocks.update_gradient_cholesky == 32
-    assert blocks.cholesky_solve == blocks.eff_pcg == 32
+    assert blocks.cholesky_solve == blocks.small_cholesky == blocks.eff_pcg == 32
     large = SimpleNamespace(nv_pad=32, block_dim=types.BlockDim())
     _use_one_warp(large)
     assert large.block_dim == usual != blocks

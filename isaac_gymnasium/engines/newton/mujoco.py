@@ -23,6 +23,7 @@ _MATRIX_KERNELS = (
     "update_gradient_JTDAJ_dense",
     "update_gradient_cholesky",
     "cholesky_solve",
+    "small_cholesky",
     "eff_pcg",
 )
 """Those that such a world has, and that MuJoCo Warp gives two or four warps of threads each."""
