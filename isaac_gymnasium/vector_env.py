@@ -71,7 +71,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             frames to a file; `"raise"` raises a `NanError` beside; `"off"` looks away.
         nan_folder: Where these files go.
         deterministic: Have engine `newton` solve in the same order every time, so that rollouts on
-            CUDA are the same to the bit, whatever `num_envs` is; slower. Other engines refuse it.
+            CUDA are the same to the bit; slower. Other engines refuse it.
         log_rewards: Whether `info["log"]` tells the mean of each reward term. Off unless asked
             for, since TorchRL's `GymWrapper` stores all of `info` by environment.
         **kwargs: Fields of the task.

@@ -50,7 +50,7 @@ class NewtonEngine(Engine):
         dt: Length of a physics step, s.
         device: Where to simulate.
         deterministic: Take Newton's solver Steel instead, which gives the same bits on CUDA every
-            time and for every N.
+            time.
     """
 
     name: ClassVar[str] = "newton"
