@@ -187,11 +187,7 @@ def write(task: str, runs: list[Run], args: argparse.Namespace) -> None:
     check(task, runs)
     chosen = sorted(runs, key=lambda run: run.score)[len(runs) // 2]
     args.docs.mkdir(parents=True, exist_ok=True)
-    record = {
-        **summary(runs),
-        "shared": args.shared,
-        "shipped": ship(task, chosen, args),
-    }
+    record = {**summary(runs), "shared": args.shared, "shipped": ship(task, chosen, args)}
     draw(runs, args.docs / f"{task}.png")
     file = args.docs / "results.json"
     results = json.loads(file.read_text()) if file.is_file() else {}
@@ -360,8 +356,8 @@ def page(task: str, record: dict[str, Any]) -> str:
         ("trained with", ", ".join(filter(None, (f"`{record['engine']}`", record["hardware"])))),
     ]
     if "seconds" in record:
-        shared = [record["shared"]] if record.get("shared") else []
-        rows.append(("wall-clock", ", ".join([f"{record['seconds']:.0f} s each, median", *shared])))
+        time = f"{record['seconds']:.0f} s each, median"
+        rows.append(("wall-clock", ", ".join(filter(None, (time, record["shared"])))))
     rows += [
         ("evaluated", f"{record['episodes']} episodes each, {record['evaluated_on']}"),
         ("when", f"{record['date']}, commit `{(record['commit'] or 'unknown')[:12]}`{changed}"),

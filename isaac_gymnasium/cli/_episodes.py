@@ -72,12 +72,13 @@ def _mean(values: torch.Tensor) -> dict[str, float]:
 def measured_on(env: VectorEnv[Any, Any, Any]) -> dict[str, Any]:
     """Engine, device and hardware of environments, as plain values."""
     core: Any = env.unwrapped
-    engine = getattr(core, "engine", None)
-    return {
-        "engine": None if engine is None else engine.name,
-        "device": str(core.device),
-        "hardware": hardware(),
-    }
+    return {"engine": engine_of(env), "device": str(core.device), "hardware": hardware()}
+
+
+def engine_of(env: VectorEnv[Any, Any, Any]) -> str | None:
+    """Name of the engine of environments, if they have one."""
+    engine = getattr(env.unwrapped, "engine", None)
+    return None if engine is None else engine.name
 
 
 def evaluation_seed(seed: int) -> int:

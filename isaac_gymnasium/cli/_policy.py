@@ -13,7 +13,7 @@ from torch import nn
 
 from isaac_gymnasium.cli._checkpoint import load_trainer_state, read_checkpoint
 from isaac_gymnasium.cli._environment import make_environment
-from isaac_gymnasium.cli._episodes import evaluation_seed, measured_on
+from isaac_gymnasium.cli._episodes import engine_of, evaluation_seed
 from isaac_gymnasium.cli._errors import UserError
 from isaac_gymnasium.cli._run_folder import find_run, read_config
 from isaac_gymnasium.cli._trainer import find_config, find_trainer_class, make_trainer
@@ -168,6 +168,6 @@ def trained_policy(
 
 def tell_where(source: PolicySource, env: VectorEnv[Any, Any, Any]) -> None:
     """Print the engine of environments, if it is not the one that their policy was trained on."""
-    engine = measured_on(env)["engine"]
+    engine = engine_of(env)
     if engine is not None and source.trained_on not in (engine, "auto", None):
         print(f"engine: {engine}; the policy was trained on {source.trained_on}")

@@ -661,7 +661,7 @@ def test_other_threads_launch_their_kernels_while_those_of_a_step_are_listed() -
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for compiled kernels."""
-    import_newton()  # sets the usual one, if nothing has
+    import_newton()  # starts Warp, which settles the usual one
     monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
     return tmp_path
 
@@ -741,10 +741,9 @@ def triple(values: warp.array(dtype=float)) -> None:
 
 @pytest.mark.parametrize("patience", [60.0, 0.2])
 def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long(
-    patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patience: float, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = warp.ones(3, dtype=float, device="cpu")  # starts Warp, which settles its folder
-    monkeypatch.setattr(warp.config, "kernel_cache_dir", str(tmp_path))
+    values = warp.ones(3, dtype=float, device="cpu")
     monkeypatch.setattr(runtime, "_PATIENCE", patience)
     asked, refused = threading.Event(), threading.Event()
 
@@ -763,7 +762,7 @@ def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long
     def launch() -> None:
         warp.launch(kernel, dim=3, inputs=[values], device="cpu")
 
-    other = FileLock(tmp_path / "isaac_gymnasium.lock")
+    other = FileLock(own_cache / "isaac_gymnasium.lock")
     thread = threading.Thread(target=compile_kernels, args=(launch,))
     with other:
         thread.start()
@@ -772,9 +771,9 @@ def test_processes_that_share_a_cache_compile_in_turns_unless_one_takes_too_long
         if refused.is_set():
             thread.join(60.0)
         assert thread.is_alive() == (patience > 2.0)
-        assert bool(list(tmp_path.rglob("*.o"))) == refused.is_set()
+        assert bool(list(own_cache.rglob("*.o"))) == refused.is_set()
     thread.join(60.0)
-    assert list(tmp_path.rglob("*.o"))
+    assert list(own_cache.rglob("*.o"))
 
 
 def test_one_warp_of_threads_shares_out_the_matrices_of_small_worlds_alone() -> None:
