@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from isaac_gymnasium.cli._processes import is_first, join_processes
 from isaac_gymnasium.cli._recorder import RecordTraining
 from isaac_gymnasium.cli._run_folder import EVALUATION, RunFolder, create_run_folder
 from isaac_gymnasium.cli._trainer import find_trainer_class, make_trainer
+from isaac_gymnasium.integrations.trainer import Trainer
 from isaac_gymnasium.memory import room_to_train
 from isaac_gymnasium.presets.configs import SkrlPpoConfig, TrainConfig
 
@@ -109,33 +110,45 @@ def run_training(
             engine=settings["engine"],
             keywords=settings["env"],
         )
-        with closing(env), _room(agent.num_envs, env.unwrapped.device):  # type: ignore[attr-defined]
-            recorder = RecordTraining(env)
-            trainer = make_trainer(trainer_class, recorder, agent)
-            if checkpoint is not None:
-                restore(checkpoint, trainer, recorder)
-            run = None
-            if is_first():
-                if checkpoint is None:
-                    create_run_folder(path, {**settings, "trained_on": measured_on(env)})
-                resume_at = None if checkpoint is None else trainer.timesteps
-                run = RunFolder(path, resume_at=resume_at, wandb=settings["wandb"])
-                # What it says of the policy will not hold any more.
-                (path / EVALUATION).unlink(missing_ok=True)
-                print(f"run folder: {path}")
-            with closing(run) if run is not None else nullcontext():
-                ended_by = train(
-                    trainer, recorder, path, run, seconds=settings["checkpoint_seconds"]
-                )
-            if not is_first():
-                return 0
-            if ended_by is not None:
-                print(f"interrupted; checkpoint: {path / NAME}; isaac-gymnasium resume {path}")
-                return 128 + ended_by
-            seed = evaluation_seed(agent.seed)
-            evaluation = evaluate(env, trainer.policy(), seed=seed)
-            evaluation.write(path / EVALUATION, env, seed=seed)
-            print(f"evaluation: {evaluation}")
+        recorder = RecordTraining(env)
+        with (
+            closing(env),
+            _room(agent.num_envs, env.unwrapped.device),  # type: ignore[attr-defined]
+            closing(make_trainer(trainer_class, recorder, agent)) as trainer,
+        ):
+            return _learn_and_evaluate(settings, trainer, recorder, path, checkpoint)
+
+
+def _learn_and_evaluate(
+    settings: Mapping[str, Any],
+    trainer: Trainer[Any],
+    recorder: RecordTraining,
+    path: Path,
+    checkpoint: dict[str, Any] | None,
+) -> int:
+    env = recorder.env
+    if checkpoint is not None:
+        restore(checkpoint, trainer, recorder)
+    run = None
+    if is_first():
+        if checkpoint is None:
+            create_run_folder(path, {**settings, "trained_on": measured_on(env)})
+        resume_at = None if checkpoint is None else trainer.timesteps
+        run = RunFolder(path, resume_at=resume_at, wandb=settings["wandb"])
+        # What it says of the policy will not hold any more.
+        (path / EVALUATION).unlink(missing_ok=True)
+        print(f"run folder: {path}")
+    with closing(run) if run is not None else nullcontext():
+        ended_by = train(trainer, recorder, path, run, seconds=settings["checkpoint_seconds"])
+    if not is_first():
+        return 0
+    if ended_by is not None:
+        print(f"interrupted; checkpoint: {path / NAME}; isaac-gymnasium resume {path}")
+        return 128 + ended_by
+    seed = evaluation_seed(trainer.config.seed)
+    evaluation = evaluate(env, trainer.policy(), seed=seed)
+    evaluation.write(path / EVALUATION, env, seed=seed)
+    print(f"evaluation: {evaluation}")
     return 0
 
 

@@ -124,6 +124,15 @@ class GraphedPPO(SkrlPPO):
             if name in self.memory.tensors_view
         }
 
+    def forget_graphs(self) -> None:
+        """Drops the recordings; what is called again is recorded anew.
+
+        Of several processes each has to, before `torch.distributed.destroy_process_group`: NCCL
+        waits for graphs that hold its work, for ever.
+        """
+        for graph in (self._explore, self._bootstrap, self._prepare, self._learn):
+            graph.forget()
+
     # ------------------------------------------------------------------ the rollout
 
     def act(

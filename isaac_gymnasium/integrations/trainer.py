@@ -101,6 +101,12 @@ class Trainer(abc.ABC, Generic[ConfigT]):
         `Policy` does it for most.
         """
 
+    def close(self) -> None:
+        """Lets go of what outlives no process group, such as recordings of work done with others.
+
+        Nothing can be learnt afterwards. The environment stays open.
+        """
+
     @property
     def environment_seed(self) -> int:
         """The seed of the environments, another one in each process."""
