@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
@@ -93,6 +94,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         "render_modes": ["rgb_array", "human"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -455,6 +457,17 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         with plain_torch():
             state = self.task.get_states()
             return None if state is None else clone_tree(self._guard.clean(state))
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `make_vec` made it; `nondeterministic` where the engine does not repeat itself."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None and not self.engine.reproducible:
+            spec = replace(spec, nondeterministic=True)
+        self._spec = spec
 
     @property
     def episode_length_buf(self) -> Tensor:

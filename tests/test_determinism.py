@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from promises import skip_unless_it_repeats
+from promises import repeats, skip_unless_it_repeats
 
 import isaac_gymnasium  # noqa: F401 (registers the IDs)
 from isaac_gymnasium.engines import EngineError, available_engines
@@ -57,6 +57,20 @@ def test_the_same_seed_and_actions_give_the_same_bits(
         assert torch.equal(a, b)
     other = rollout(id, 24, device, seed=6, engine=engine_name)
     assert not torch.equal(first[1], other[1])
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_spec_says_whether_bits_are_repeated(
+    id: str, device: torch.device, engine_name: str, monkeypatch: Any
+) -> None:
+    env: Any = gym.make_vec(id, num_envs=2, device=str(device), engine=engine_name)
+    assert env.spec.nondeterministic != repeats(engine_name, device, touches="Cartpole" not in id)
+    monkeypatch.setattr(env.engine, "reproducible", False)
+    env.spec = gym.spec(id)
+    assert env.spec.nondeterministic
+    assert env.spec.kwargs == gym.spec(id).kwargs
+    assert not gym.spec(id).nondeterministic, "of the registry's nothing should change"
+    env.close()
 
 
 @pytest.mark.parametrize("id", IDS)

@@ -122,6 +122,7 @@ class Engine(abc.ABC):
         env_origins: (N, 3) origin of each environment in the world, m.
         has_history: Whether what follows depends on more than the state, so that only `restart`
             leads back to the same bits.
+        reproducible: Whether the same seeds and actions give the same bits every time.
         capturable: Whether a CUDA graph can hold the engine's own work on the GPU.
         has_deterministic_mode: Whether it can be made with `deterministic=True`.
     """
@@ -137,6 +138,7 @@ class Engine(abc.ABC):
         self.device = device
         self.env_origins: Tensor
         self.has_history = True
+        self.reproducible = True
         self.capturable = False
         self.closed = False
         self.step_count = 0

@@ -77,6 +77,8 @@ class NewtonEngine(Engine):
         self._untold = 0
         # A write drops what the solver carries from step to step, and nothing else is left.
         self.has_history = False
+        # On CUDA the order of MuJoCo's sums over contacts is another one every time.
+        self.reproducible = device.type != "cuda" or deterministic or scene.num_colliders == 0
         self.capturable = device.type == "cuda"
         self.env_origins = torch.zeros(num_envs, 3, device=device)
         with self._on_torch_stream():
