@@ -9,7 +9,6 @@ for has said that there is something to write.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from isaac_gymnasium.engines.base import Engine
 from isaac_gymnasium.nan_report import NanReport
+from isaac_gymnasium.tree import over_rows
 
 logger = logging.getLogger("isaac_gymnasium.nan")
 
@@ -42,6 +42,7 @@ class NanGuard:
         episode_length: (N,) int64, steps since the last reset.
         description: What a report says of the task, to make the environment again.
         folder: Where reports go.
+        lasts: Whether what has exploded may outlast the step, as it does unless that resets it.
 
     Raises:
         ValueError: If there is no such mode.
@@ -55,6 +56,8 @@ class NanGuard:
         episode_length: Tensor,
         description: dict[str, Any],
         folder: str | Path,
+        *,
+        lasts: bool = True,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"nan_guard must be one of {MODES}, got {mode!r}")
@@ -64,18 +67,20 @@ class NanGuard:
         self._written = 0
         n, device = engine.num_envs, engine.device
         # What is not finite now and has not been reset, and what nobody has reported yet.
+        self._lasts = lasts
         self._exploded = torch.zeros(n, dtype=torch.bool, device=device)
         self._bad_actions = self._exploded.clone()
         self._frozen = self._exploded.clone()
+        self._zero = torch.zeros((), device=device)
         bodies = [] if mode == "off" else engine.bodies()
         self._quantities = [(body, quantity) for body in bodies for quantity in body.moving]
         self._strays = None if mode == "off" else engine.catch_strays()
         widths = [body._get(quantity)[0].numel() for body, quantity in self._quantities]
         self._widths = [actions[0].numel(), 1, *widths]
         frames = 0 if mode == "off" else FRAMES
-        self._ring = torch.zeros(frames, n, sum(self._widths), device=device)
-        self._slot = torch.zeros(1, dtype=torch.int64, device=device)
-        self._last_slot = torch.zeros(n, dtype=torch.int64, device=device)
+        # One slot more than frames: there goes, again and again, what follows an explosion.
+        self._ring = torch.zeros(frames + 1, n, sum(self._widths), device=device)
+        self._next = torch.zeros(n, dtype=torch.int64, device=device)
         self._steps = 0
         self._sent: tuple[Tensor, torch.cuda.Event] | None = None
 
@@ -85,31 +90,35 @@ class NanGuard:
         """Replaces actions that are NaN by 0; their environments end in this step."""
         if self.mode != "off":
             nan = self._actions.isnan()
-            self._bad_actions.copy_(nan.flatten(1).any(-1))
+            torch.any(nan, -1, out=self._bad_actions)
             self._actions.masked_fill_(nan, 0.0)
 
-    def judge(self, observations: Any, rewards: Sequence[Tensor], ignored: Tensor) -> Tensor:
+    def judge(self, observations: Any, reward: Tensor, ignored: Tensor | None) -> Tensor:
         """(N,) bool: exploded in this step. Keeps the frame.
 
         Args:
             observations: (N, ...) of the state the step led to, or a dict of them.
-            rewards: The terms (N,) of the reward.
-            ignored: (N,) bool, environments that are about to be reset anyway.
+            reward: (N,) sum of the terms.
+            ignored: (N,) bool, environments that are about to be reset anyway, if any.
         """
         parts = observations.values() if isinstance(observations, dict) else [observations]
-        numbers = [p.flatten(1) for p in parts if p.is_floating_point()]
         # One number that is not finite makes a sum that is none either. Halves are summed as
         # floats: an image of them comes to more than they can hold.
-        wide = [torch.promote_types(x.dtype, torch.float32) for x in numbers]
-        sums = [x.sum(-1, dtype=dtype) for x, dtype in zip(numbers, wide, strict=True)]
-        total = torch.stack([*sums, *rewards] or [ignored.float()]).sum(0)
-        bad = ~torch.isfinite(total) | self._bad_actions
+        total = reward
+        for part in parts:
+            if part.is_floating_point():
+                dtype = torch.promote_types(part.dtype, torch.float32)
+                total = total + part.flatten(1).sum(-1, dtype=dtype)
+        bad = (0.0 * total) != 0.0  # unless it is finite, the product is NaN
+        bad |= self._bad_actions
         if self._strays is not None:
             bad |= self._strays
-        bad &= ~ignored
+        if ignored is not None:
+            bad &= ~ignored
         self._keep_frame()
         self._frozen |= bad
-        self._exploded |= bad
+        if self._lasts:
+            self._exploded |= bad
         return bad
 
     def _keep_frame(self) -> None:
@@ -118,26 +127,32 @@ class NanGuard:
             states = [x.masked_fill(self._strays.unsqueeze(-1), torch.nan) for x in states]
             self._strays.zero_()
         row = torch.cat((self._actions, self._episode_length.unsqueeze(-1).float(), *states), -1)
-        old = self._ring.index_select(0, self._slot)[0]
-        row = torch.where(self._frozen.unsqueeze(-1), old, row)
-        self._ring.index_copy_(0, self._slot, row.unsqueeze(0))
-        torch.where(self._frozen, self._last_slot, self._slot, out=self._last_slot)
-        self._slot.add_(1).remainder_(FRAMES)
+        slot = self._next.remainder(len(self._ring)).view(1, -1, 1)
+        self._ring.scatter_(0, slot.expand(1, *row.shape), row.unsqueeze(0))
+        self._next += ~self._frozen
 
-    def clean(self, tree: Any) -> Any:
-        """The tree with 0 in the rows of environments that have exploded and not been reset."""
-        if self.mode == "off":
+    def clean(self, tree: Any, bad: Tensor | None = None) -> Any:
+        """The tree with 0 in the rows of environments that have exploded and not been reset.
+
+        Args:
+            tree: Tensors (N, ...), or a dict of them.
+            bad: (N,) bool, what has exploded in this step, before any reset within it.
+        """
+        if self.mode == "off" or (bad is None and not self._lasts):
             return tree
         if isinstance(tree, dict):
-            return {key: self.clean(value) for key, value in tree.items()}
+            return {key: self.clean(value, bad) for key, value in tree.items()}
         if not tree.is_floating_point() or not tree.dim():
             return tree
-        rows = self._exploded.view(-1, *([1] * (tree.dim() - 1)))
-        return tree.masked_fill(rows, 0.0)
+        # One launch on a GPU, where masked_fill is two.
+        return torch.where(
+            over_rows(self._exploded if bad is None else bad, tree), self._zero, tree
+        )
 
     def begin(self, mask: Tensor) -> None:
         """Takes note that the environments in the (N,) mask have been reset."""
-        self._exploded.masked_fill_(mask, False)
+        if self._lasts:
+            self._exploded.masked_fill_(mask, False)
 
     # ------------------------------------------------------------------ outside of it
 
@@ -187,8 +202,8 @@ class NanGuard:
         logger.warning("%s; they have been ended", message)
 
     def _report_of(self, row: int) -> NanReport:
-        last = int(self._last_slot[row])
-        order = [(last + 1 + k) % FRAMES for k in range(FRAMES)]
+        slot = int(self._next[row])
+        order = [(slot + 1 + k) % len(self._ring) for k in range(FRAMES)]
         frames = self._ring[order, row].cpu()
         steps = frames[:, self._widths[0]].tolist()
         # Only what leads up to the end: this episode, as far as the ring goes back.

@@ -143,7 +143,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
         )
         self._cuda_graphs = _flag("cuda_graphs", cuda_graphs)
-        self.log_rewards = _flag("log_rewards", log_rewards)
+        self._log_rewards = _flag("log_rewards", log_rewards)
         # Only the CPU can look at a mask without making the device wait for the host.
         self._always_restarts = self.device.type == "cuda"
         self.single_observation_space = self.task.observation_space()
@@ -196,6 +196,8 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                 self._action_low, self._action_high = _bounds(self.single_action_space, self.device)
                 zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
                 self.episode_length = zeros
+                self._no_reward = zeros.float()
+                # Not in use with same-step autoreset, which nothing outlasts.
                 self._ended = zeros.bool()
                 self._all = ~self._ended
                 self._actions = torch.zeros(self.action_space.shape or (), device=self.device)
@@ -227,6 +229,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
                         "engine": self.engine.name,
                     },
                     self._guard_settings[1],
+                    lasts=self.autoreset_mode != AutoresetMode.SAME_STEP,
                 )
                 if self.render_mode == "rgb_array":
                     self._frame_maker = self._make_frame_maker()
@@ -270,6 +273,17 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def max_episode_steps(self, steps: int) -> None:
         self._max_episode_steps = _positive_int("max_episode_steps", steps)
         self.task.revision += 1
+
+    @property
+    def log_rewards(self) -> bool:
+        """Whether `info["log"]` tells the mean of each reward term."""
+        return self._log_rewards
+
+    @log_rewards.setter
+    def log_rewards(self, log: bool) -> None:
+        if log != self._log_rewards:
+            self._log_rewards = log
+            self.task.revision += 1
 
     # ------------------------------------------------------------------ gymnasium's interface
 
@@ -670,47 +684,41 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         if not self._judged:
             check_rewards(task, rewards)
             self._judged = True
-        terminated = terminated.clone()
-        truncated = (self.episode_length >= self.max_episode_steps) & ~terminated
+        reward = sum(rewards.values(), self._no_reward)
+        truncated = self.episode_length >= self.max_episode_steps
+        # What ended in the step before is reset now, whatever it has come to.
+        over = self._ended.clone() if mode == AutoresetMode.NEXT_STEP else None
+        if over is not None:
+            terminated, truncated = terminated & ~over, truncated & ~over
+        worthless, observed = over, None
         step: dict[str, Any] = {}
-        if mode == AutoresetMode.NEXT_STEP:
-            step["restart"] = self._ended.clone()
-            terminated &= ~step["restart"]
-            truncated &= ~step["restart"]
-        else:
-            step["restart"] = terminated | truncated
-        observed = None
-        worthless = step["restart"] if mode == AutoresetMode.NEXT_STEP else None
         if self._guard.mode != "off":
-            ignored = torch.zeros_like(terminated) if worthless is None else worthless
             observed = task.get_observations()
-            bad = self._guard.judge(observed, list(rewards.values()), ignored)
+            bad = self._guard.judge(observed, reward, over)
             step["nan"] = bad
-            terminated |= bad
-            truncated &= ~bad
-            if worthless is None:
-                step["restart"] = terminated | truncated
-            worthless = bad | ignored
-        reward = torch.zeros(self.num_envs, device=self.device)
-        step["log"] = {}
-        for name, term in rewards.items():
-            if worthless is not None:
-                term = term.masked_fill(worthless, 0.0)
-            reward += term
-            step["log"][name] = term.mean()
+            terminated = terminated | bad
+            worthless = bad if over is None else bad | over
+        truncated = truncated & ~terminated
+        if worthless is not None:
+            reward = torch.where(worthless, self._no_reward, reward)
         step |= {"reward": reward, "terminated": terminated, "truncated": truncated}
-        self._ended.copy_(terminated | truncated)
-        self.randomization.episodes_ended(self._ended, task.get_extras)
+        if self.log_rewards:
+            step["log"] = _means(rewards, worthless)
+        ended = terminated | truncated
+        self.randomization.episodes_ended(ended, task.get_extras)
         if mode == AutoresetMode.SAME_STEP:
-            step |= {"final_obs": self._observations(observed), "final_info": self._extras()}
+            step["restart"] = ended
+            step["final_obs"] = self._observations(observed, step.get("nan"))
+            step["final_info"] = self._extras(step.get("nan"))
             if self.state_space is not None:
-                step["final_state"] = self._guard.clean(task.get_states())
+                step["final_state"] = self._guard.clean(task.get_states(), step.get("nan"))
             if self._always_restarts:
                 step = clone_tree(step)
             if self.render_mode == "rgb_array" and self._frame_maker is not None:
                 self._frame_maker.keep_final()
-        elif mode == AutoresetMode.DISABLED:
-            step["restart"] = torch.zeros_like(self._ended)
+        else:
+            self._ended.copy_(ended)
+            step["restart"] = torch.zeros_like(ended) if over is None else over
         if self._always_restarts and mode != AutoresetMode.DISABLED:
             self._restart(step["restart"])
         return step
@@ -722,20 +730,23 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
     def _begin_episodes(self, mask: Tensor, *, seeded: bool) -> None:
         self.rng.begin(0)
         self.episode_length.masked_fill_(mask, 0)
-        self._ended.masked_fill_(mask, False)
+        if self.autoreset_mode != AutoresetMode.SAME_STEP:
+            self._ended.masked_fill_(mask, False)
         self.task.reset_envs(mask, self.rng)
         self.randomization.begin(mask, seeded=seeded)
         self._guard.begin(mask)
 
-    def _observations(self, returned: Observation | None = None) -> Observation:
+    def _observations(
+        self, returned: Observation | None = None, bad: Tensor | None = None
+    ) -> Observation:
         """What the environments see: what the task returns (has just returned), with noise."""
         seen = self.task.get_observations() if returned is None else returned
         seen = self.randomization.observe(seen)
-        observations: Observation = self._guard.clean(seen)
+        observations: Observation = self._guard.clean(seen, bad)
         return observations
 
-    def _extras(self) -> dict[str, Tensor]:
-        extras: dict[str, Tensor] = self._guard.clean(self.task.get_extras())
+    def _extras(self, bad: Tensor | None = None) -> dict[str, Tensor]:
+        extras: dict[str, Tensor] = self._guard.clean(self.task.get_extras(), bad)
         return extras
 
     def _observe_now(self) -> dict[str, Any]:
@@ -845,6 +856,16 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if index >= count:
         raise ValueError(f"device {device!r}: this machine has {count} CUDA devices torch can use")
     return torch.device("cuda", index)
+
+
+def _means(rewards: dict[str, Tensor], worthless: Tensor | None) -> dict[str, Tensor]:
+    """The mean of each term; those of worthless (N,) steps count as 0."""
+    if not rewards:
+        return {}
+    terms = torch.stack(list(rewards.values()))
+    if worthless is not None:
+        terms.masked_fill_(worthless, 0.0)
+    return dict(zip(rewards, terms.mean(-1).unbind(), strict=True))
 
 
 def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:

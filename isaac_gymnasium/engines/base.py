@@ -424,8 +424,8 @@ class Engine(abc.ABC):
     def _queue(self, view: View, quantity: str, mask: Tensor | None) -> None:
         """Notes that rows of a buffer have to reach the engine."""
         key = (view, quantity)
-        if mask is not None and key in self._pending:
-            earlier = self._pending[key]
+        earlier = self._pending.get(key, mask)
+        if mask is not None and earlier is not mask:
             mask = None if earlier is None else earlier | mask
         self._pending[key] = mask
 

@@ -100,7 +100,7 @@ class NewtonEngine(Engine):
         self.lasting_force = torch.zeros_like(self._body_f)
         self._steps = Steel(self) if self.deterministic else MuJoCo(self)
         self.solver = self._steps.solver
-        self._overflow = Overflow(lambda: self._steps.overflow, self._steps.lost, self.device)
+        self._overflow = Overflow(lambda: self._steps.overflow, self._steps.lost)
         newton.eval_fk(model, self.state.joint_q, self.state.joint_qd, self.state)
         self._warm_up()
 
@@ -204,16 +204,27 @@ class NewtonEngine(Engine):
                 self.solver.notify_model_changed(self._untold)
                 self._steps.changed()
             self._untold = 0
+        pending = self._pending.items()
+        masks = {id(mask): mask for (view, name), mask in pending if name in view.STATE}
         super()._flush()
         # Also before a step: the solver must not start from what it found before the write.
         if self._kinematics_dirty:
+            self._mark(list(masks.values()))
             self._update_kinematics()
             self._kinematics_dirty = False
+
+    def _mark(self, masks: list[Tensor | None]) -> None:
+        """Notes which worlds were written to: those of any (N,) bool mask, None being all."""
+        rows = self._written[:-1]
+        for k, mask in enumerate(masks):
+            if mask is None:
+                rows.fill_(True)
+                return
+            rows.bitwise_or_(mask) if k else rows.copy_(mask)
 
     def _update_kinematics(self) -> None:
         with self._on_torch_stream():
             self._reset_worlds(self._written)
-        self._written.zero_()
 
     def _reset_worlds(self, written: Tensor | None) -> None:
         wp, newton = self._wp, self._newton
@@ -235,7 +246,6 @@ class NewtonEngine(Engine):
         ):
             for name in names:
                 self.array(name, of=now).copy_(self.array(name, of=new))
-        self._written.zero_()
         with self._on_torch_stream():
             self._reset_worlds(None)
 
@@ -265,13 +275,6 @@ class NewtonEngine(Engine):
         if name.startswith("shape_"):
             rows = self.num_envs * self.world.builder.shape_count
         return tensor[:rows].view(self.num_envs, rows // self.num_envs, *tensor.shape[1:])
-
-    def mark(self, mask: Tensor | None) -> None:
-        """Notes that worlds were written to."""
-        if mask is None:
-            self._written[:-1] = True
-        else:
-            self._written[:-1] |= mask
 
     def path(self, name: str) -> str:
         """Where a name of the scene is authored.

@@ -75,8 +75,6 @@ class _NewtonBody(Body):
 
     def _push(self, quantity: str, mask: Tensor | None) -> None:
         self._columns[quantity].write()
-        if quantity in self.STATE:
-            self.engine.mark(mask)
 
     def _get_property(self, name: str) -> Tensor:
         values = self._properties.get(name).cpu()
