@@ -1,4 +1,4 @@
-"""Philox4x32-10 as one Warp kernel: on a GPU thirty launches of torch become one."""
+"""Philox4x32-10 in Warp kernels: on a GPU thirty launches of torch become one."""
 
 from __future__ import annotations
 
@@ -18,23 +18,15 @@ def high(product: wp.uint64):
     return wp.uint32(product >> wp.uint64(32))
 
 
-@wp.kernel
-def encrypt_blocks(
-    first: wp.int32,
-    step: wp.array(dtype=wp.int64),
-    episode: wp.array(dtype=wp.int64),
-    stream: wp.array(dtype=wp.int64),
-    seed: wp.array(dtype=wp.int64),
-    words: wp.array3d(dtype=wp.int64),
-):
-    """Four words for each environment and block; see `isaac_gymnasium.random`."""
-    env, block = wp.tid()
-    c0 = wp.uint32(first + block)
-    c1 = wp.uint32(step[env])
-    c2 = wp.uint32(episode[env])
-    c3 = wp.uint32(stream[env])
-    k0 = wp.uint32(seed[env])
-    k1 = high(wp.uint64(seed[env]))
+@wp.func
+def encrypted(block: wp.int32, step: wp.int64, episode: wp.int64, stream: wp.int64, seed: wp.int64):
+    """Four words of a block; see `isaac_gymnasium.random`."""
+    c0 = wp.uint32(block)
+    c1 = wp.uint32(step)
+    c2 = wp.uint32(episode)
+    c3 = wp.uint32(stream)
+    k0 = wp.uint32(seed)
+    k1 = high(wp.uint64(seed))
     for _ in range(10):
         even = MULTIPLIER_0 * wp.uint64(c0)
         odd = MULTIPLIER_1 * wp.uint64(c2)
@@ -44,7 +36,43 @@ def encrypt_blocks(
         c3 = wp.uint32(even)
         k0 += WEYL_0
         k1 += WEYL_1
-    words[env, block, 0] = wp.int64(c0)
-    words[env, block, 1] = wp.int64(c1)
-    words[env, block, 2] = wp.int64(c2)
-    words[env, block, 3] = wp.int64(c3)
+    return wp.vec4ui(c0, c1, c2, c3)
+
+
+@wp.kernel
+def draw_words(
+    first: wp.int32,
+    step: wp.array(dtype=wp.int64),
+    episode: wp.array(dtype=wp.int64),
+    stream: wp.array(dtype=wp.int64),
+    seed: wp.array(dtype=wp.int64),
+    out: wp.array2d(dtype=wp.int64),
+):
+    """Whole words, four for each environment and block."""
+    env, block = wp.tid()
+    words = encrypted(first + block, step[env], episode[env], stream[env], seed[env])
+    for k in range(4):
+        out[env, 4 * block + k] = wp.int64(words[k])
+
+
+@wp.kernel
+def draw_uniform(
+    first: wp.int32,
+    step: wp.array(dtype=wp.int64),
+    episode: wp.array(dtype=wp.int64),
+    stream: wp.array(dtype=wp.int64),
+    seed: wp.array(dtype=wp.int64),
+    scale: wp.float32,
+    low: wp.float32,
+    most: wp.float32,
+    out: wp.array2d(dtype=wp.float32),
+):
+    """The upper 24 bits of words as `low + bits * scale`, held at `most`."""
+    env, block = wp.tid()
+    words = encrypted(first + block, step[env], episode[env], stream[env], seed[env])
+    for k in range(4):
+        column = 4 * block + k
+        if column < out.shape[1]:
+            # Exact in float64, so rounded once: fused with the sum it would not be rounded here.
+            product = wp.float64(words[k] >> wp.uint32(8)) * wp.float64(scale)
+            out[env, column] = wp.min(wp.float32(product) + low, most)

@@ -101,8 +101,8 @@ def philox4x32(counter: torch.Tensor, key: torch.Tensor, rounds: int = 10) -> to
 
 
 @functools.cache
-def _kernel(device: torch.device) -> Callable[[RandomStreams, int, int], torch.Tensor] | None:
-    """Draws blocks with one launch; None without Warp, which every engine brings."""
+def _launcher(device: torch.device) -> Callable[..., torch.Tensor] | None:
+    """Launches a kernel that draws; None without Warp, which every engine brings."""
     try:
         wp = import_warp()
     except ImportError:
@@ -111,21 +111,26 @@ def _kernel(device: torch.device) -> Callable[[RandomStreams, int, int], torch.T
 
     wp.load_module(_philox_kernel, device=str(device))  # before any capture
 
-    def launch(rng: RandomStreams, first: int, blocks: int) -> torch.Tensor:
-        n = len(rng.seed)
-        words = torch.empty(n, blocks, 4, dtype=torch.int64, device=device)
+    def launch(
+        kernel: str, rng: RandomStreams, first: int, out: torch.Tensor, *numbers: float
+    ) -> torch.Tensor:
+        """Fills (N, numbers) of `out` from the block `first` on."""
         state = (rng._step, rng.episode, rng.stream, rng.seed)
         wp.launch(
-            _philox_kernel.encrypt_blocks,
-            dim=(n, blocks),
-            inputs=[first, *map(wp.from_torch, state)],
-            outputs=[wp.from_torch(words)],
+            getattr(_philox_kernel, kernel),
+            dim=(len(out), _blocks_for(out.shape[1])),
+            inputs=[first, *map(wp.from_torch, state), *numbers],
+            outputs=[wp.from_torch(out)],
             device=str(device),
             stream=torch_stream(device),
         )
-        return words
+        return out
 
     return launch
+
+
+def _blocks_for(count: int) -> int:
+    return -(-count // 4)
 
 
 class RandomStreams:
@@ -161,7 +166,7 @@ class RandomStreams:
         self._offset = 0
         _constants(self.seed.device, 10)  # before any capture
         device = self.seed.device
-        self._launch = _kernel(device) if device.type == "cuda" else None
+        self._launch = _launcher(device) if device.type == "cuda" else None
 
     def branch(self, number: int) -> RandomStreams:
         """Streams of the same seeds and episodes with other numbers, for another purpose.
@@ -246,26 +251,37 @@ class RandomStreams:
         Raises:
             ValueError: ``low > high``, or their difference is no finite float32.
         """
-        count = math.prod(shape)
-        grid = self._blocks(count).bitwise_right_shift_(8)  # below 2**24: exact in float32
-        grid = grid.to(torch.float32, memory_format=torch.contiguous_format)
-        grid = grid.flatten(1)[:, :count]
         if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
+            values = self._uniform(shape, 1.0)
             low, high = (
-                b.to(torch.float32) if isinstance(b, torch.Tensor) else grid.new_full((), b)
+                b.to(torch.float32) if isinstance(b, torch.Tensor) else values.new_full((), b)
                 for b in (low, high)
             )
-            values = grid.mul(2.0**-24).view(self._shape(shape)).mul_(high - low).add_(low)
-            return values.clamp_(max=torch.nextafter(high, low))
+            return values.mul_(high - low).add_(low).clamp_(max=torch.nextafter(high, low))
 
         low32, high32 = np.float32(low), np.float32(high)
         span = float(high32 - low32)
         if not 0.0 <= span < math.inf:
             raise ValueError(f"uniform: expected finite bounds low <= high, got {low} and {high}")
-        values = grid.mul(span * 2.0**-24).view(self._shape(shape))
         if low32 == 0.0:  # the product alone cannot round up to high
-            return values
-        return values.add_(float(low32)).clamp_(max=float(np.nextafter(high32, low32)))
+            return self._uniform(shape, span)
+        return self._uniform(shape, span, float(low32), float(np.nextafter(high32, low32)))
+
+    def _uniform(
+        self, shape: tuple[int, ...], span: float, low: float = 0.0, most: float = math.inf
+    ) -> torch.Tensor:
+        """`(N, *shape)` float32: `low` and the upper 24 bits of words in units of `span`."""
+        count, scale = math.prod(shape), span * 2.0**-24
+        if self._launch is not None and count:
+            out = torch.empty(len(self.seed), count, device=self.seed.device)
+            first = self._next_block(count)
+            return self._launch("draw_uniform", self, first, out, scale, low, most).view(
+                self._shape(shape)
+            )
+        grid = self._blocks(count).bitwise_right_shift_(8)  # below 2**24: exact in float32
+        grid = grid.to(torch.float32, memory_format=torch.contiguous_format)
+        values = grid.flatten(1)[:, :count].mul(scale).view(self._shape(shape))
+        return values if low == 0.0 else values.add_(low).clamp_(max=most)
 
     def normal(
         self,
@@ -335,14 +351,20 @@ class RandomStreams:
         for name, tensor in own.items():
             tensor.copy_(state[name])
 
+    def _next_block(self, count: int) -> int:
+        """The first of the blocks that ``count`` words are taken from; they are used up then."""
+        first = self._block
+        self._block += _blocks_for(count)
+        return first
+
     def _blocks(self, count: int) -> torch.Tensor:
         """The next ceil(count / 4) blocks, (N, blocks, 4) int64, perhaps not contiguous."""
-        blocks = -(-count // 4)
+        first, device = self._next_block(count), self.seed.device
         if self._launch is not None and count:
-            self._block += blocks
-            return self._launch(self, self._block - blocks, blocks)
-        draw = torch.arange(self._block, self._block + blocks, device=self.seed.device)
-        self._block += blocks
+            size = (len(self.seed), 4 * _blocks_for(count))
+            out = torch.empty(size, dtype=torch.int64, device=device)
+            return self._launch("draw_words", self, first, out).view(len(out), -1, 4)
+        draw = torch.arange(first, self._block, device=device)
         words = torch.broadcast_tensors(draw.unsqueeze(1), self._step, self.episode, self.stream)
         return _philox(words, self._key).permute(2, 1, 0)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from isaac_gymnasium.random import RandomStreams, _kernel, philox4x32
+from isaac_gymnasium.random import RandomStreams, _launcher, philox4x32
 
 KNOWN_ANSWERS = [  # Random123, kat_vectors, philox4x32: rounds, counter, key, answer
     (7, "00000000 " * 4, "00000000 " * 2, "5f6fb709 0d893f64 4f121f81 4f730a48"),
@@ -423,14 +423,27 @@ def test_a_replayed_cuda_graph_draws_the_numbers_of_the_step_it_is_at():
 
 
 def test_one_launch_draws_what_torch_draws():
-    launch = _kernel(torch.device("cpu"))
+    launch = _launcher(torch.device("cpu"))
     if launch is None:
         pytest.skip("needs Warp")
     streams = make_streams(67, seed=-3)
     streams.episode += torch.arange(67) * 64_000_000
     streams.begin(2**32 - 1 - torch.arange(67))
     for own in (streams, streams.branch(255)):
-        own.begin(streams._step)
-        for count in (1, 7, 28):
-            first, blocks = own._block, -(-count // 4)
-            assert torch.equal(own._blocks(count), launch(own, first, blocks))
+        for shape in [(), (1,), (7,), (4, 7), (0,)]:
+            drawn = []
+            for how in (None, launch):
+                own._launch = how
+                own.begin(streams._step)
+                numbers = [own.uniform(*bounds, shape) for bounds in BOUNDS]
+                low, high = torch.tensor(-0.1), torch.tensor(0.7)
+                drawn.append(
+                    [
+                        *numbers,
+                        own.uniform(low, high, shape),
+                        own.bits(math.prod(shape)),
+                        own.normal(shape=shape),
+                    ]
+                )
+            for found, expected in zip(*drawn, strict=True):
+                assert torch.equal(found, expected) and found.shape == expected.shape
