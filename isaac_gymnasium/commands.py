@@ -81,26 +81,26 @@ class VelocityCommand:
         # Half a step of tolerance: the clock is a sum of rounded numbers.
         due = self._remaining < 0.5 * step_dt
         self._draw(due, rng)
-        self._remaining.copy_(torch.where(due, self._interval, self._remaining))
+        self._remaining.masked_fill_(due, self._interval)
         self._steer(yaw)
 
     def reset(self, mask: Tensor, rng: RandomStreams, yaw: Tensor | None = None) -> None:
         """Draws first commands where the (N,) bool mask says; `yaw` as in `step`."""
         self._draw(mask, rng)
         self._steer(yaw)
-        self.followed.copy_(torch.where(mask.unsqueeze(-1), self.command, self.followed))
+        torch.where(mask.unsqueeze(-1), self.command, self.followed, out=self.followed)
         if math.isfinite(self._interval):
             # From half an interval on: nothing changes right after a start.
             phase = rng.uniform(0.5 * self._interval, self._interval)
-            self._remaining.copy_(torch.where(mask, phase, self._remaining))
+            torch.where(mask, phase, self._remaining, out=self._remaining)
 
     def _draw(self, mask: Tensor, rng: RandomStreams) -> None:
         draw = rng.uniform(-1.0, 1.0, (4,))
         moving = 0.5 * (draw[:, 3:] + 1.0) >= self._standing
         drawn = self._limits * draw[:, :3] * moving
-        self.command.copy_(torch.where(mask.unsqueeze(-1), drawn, self.command))
-        self._heading.copy_(torch.where(mask, math.pi * draw[:, 2], self._heading))
-        self._moving.copy_(torch.where(mask, moving.squeeze(-1), self._moving))
+        torch.where(mask.unsqueeze(-1), drawn, self.command, out=self.command)
+        torch.where(mask, math.pi * draw[:, 2], self._heading, out=self._heading)
+        torch.where(mask, moving.squeeze(-1), self._moving, out=self._moving)
 
     def _steer(self, yaw: Tensor | None) -> None:
         """Turning speeds towards the headings, where headings are what is drawn."""

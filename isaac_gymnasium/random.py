@@ -194,7 +194,7 @@ class RandomStreams:
         """
         self._check("seeds", seeds, torch.int64)
         self._check("mask", mask, torch.bool)
-        self.seed.copy_(torch.where(mask, seeds, self.seed))
+        torch.where(mask, seeds, self.seed, out=self.seed)
         self.episode.masked_fill_(mask, 0)
 
     def next_episode(self, mask: torch.Tensor) -> None:

@@ -8,12 +8,13 @@ The loop that calls them is `isaac_gymnasium.vector_env.IsaacVectorEnv`.
 from __future__ import annotations
 
 import abc
+import functools
 import importlib
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -29,6 +30,25 @@ if TYPE_CHECKING:
     from isaac_gymnasium.scene.builder import Scene
 
 Observation = Tensor | dict[str, Tensor]
+Result = TypeVar("Result")
+
+
+def once_a_state(method: Callable[[Any], Result]) -> Callable[[Any], Result]:
+    """Has a method computed once for each state of the simulation, however often it is called.
+
+    For methods without arguments, of a task or of what it keeps, that has an attribute `engine`.
+    What they return must follow from the state of the simulation and the task's parameters alone,
+    and must not be changed in place: others are given it, too.
+    """
+    name = method.__qualname__
+
+    @functools.wraps(method)
+    def kept(self: Any) -> Result:
+        key = id(self), name, getattr(self, "revision", None)
+        found: Result = self.engine.once(key, lambda: method(self))
+        return found
+
+    return kept
 
 
 @dataclass(kw_only=True)

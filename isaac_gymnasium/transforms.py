@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 
 __all__ = [
+    "atan2",
     "orientation_error",
     "pose_compose",
     "pose_inverse",
@@ -27,6 +28,7 @@ __all__ = [
     "quat_from_euler_xyz",
     "quat_from_matrix",
     "quat_from_rotation_vector",
+    "quat_from_yaw",
     "quat_identity",
     "quat_mul",
     "quat_rotate",
@@ -34,6 +36,7 @@ __all__ = [
     "quat_to_matrix",
     "quat_to_rotation_vector",
     "roll_from_quat",
+    "roll_yaw_points",
     "sum_in_order",
     "wrap_to_pi",
     "yaw_from_quat",
@@ -76,12 +79,14 @@ def quat_rotate(q: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
     Source: v + 2w(u x v) + 2u x (u x v), u the vector part: Rodrigues' formula for quaternions.
     """
-    return _rotate(q[..., :3], q[..., 3:], v)
+    spin, tilt = _turns(q, v)
+    return v + (spin + tilt)
 
 
 def quat_rotate_inverse(q: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """Rotate ``v`` (..., 3) by the inverse of ``q`` (..., 4): into q's body frame, (..., 3)."""
-    return _rotate(q[..., :3], -q[..., 3:], v)
+    spin, tilt = _turns(q, v)
+    return v + (tilt - spin)
 
 
 def quat_from_axis_angle(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
@@ -129,6 +134,13 @@ def quat_from_euler_xyz(roll: torch.Tensor, pitch: torch.Tensor, yaw: torch.Tens
     return torch.stack((x, y, z, w), dim=-1)
 
 
+def quat_from_yaw(yaw: torch.Tensor) -> torch.Tensor:
+    """Quaternion (..., 4) of turns by ``yaw`` (...) rad about z."""
+    half = 0.5 * yaw
+    level = torch.zeros_like(half)
+    return torch.stack((level, level, half.sin(), half.cos()), dim=-1)
+
+
 def yaw_from_quat(q: torch.Tensor) -> torch.Tensor:
     """Heading (...) in [-pi, pi] rad of ``q`` (..., 4): the yaw of its extrinsic xyz angles.
 
@@ -136,7 +148,7 @@ def yaw_from_quat(q: torch.Tensor) -> torch.Tensor:
     vertical (pitch of 90 degrees); the result is finite even there.
     """
     x, y, z, w = q.unbind(-1)
-    return _atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+    return atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
 def roll_from_quat(q: torch.Tensor) -> torch.Tensor:
@@ -145,7 +157,18 @@ def roll_from_quat(q: torch.Tensor) -> torch.Tensor:
     Like the yaw it means nothing, but is finite, at a pitch of 90 degrees.
     """
     x, y, z, w = q.unbind(-1)
-    return _atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
+    return atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
+
+
+def roll_yaw_points(q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points (..., 2) whose angles are roll and yaw of ``q`` (..., 4): their x, and their y.
+
+    The first x is the cosine of the tilt; x and y of the second are where the body's x axis points.
+    """
+    squares = q[..., :3].square()
+    x_and_z = q[..., 0:3:2]
+    products = q[..., 3:] * x_and_z + q[..., 1:2] * x_and_z.flip(-1)
+    return 1.0 - 2.0 * (squares[..., :2] + squares[..., 1:]), 2.0 * products
 
 
 def quat_angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -213,6 +236,16 @@ def orientation_error(desired: torch.Tensor, current: torch.Tensor) -> torch.Ten
     return quat_to_rotation_vector(quat_mul(desired, quat_conjugate(current)))
 
 
+def atan2(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Angle (...) in [-pi, pi] rad of points ``x``, ``y`` (...); zero for the origin.
+
+    Batch-independent, which `torch.atan2` is not: see above.
+    """
+    angle = (y / torch.where(x == 0.0, 1e-37, x)).atan()  # nearly the smallest normal float32
+    opposite = torch.where(y < 0.0, angle - math.pi, angle + math.pi)
+    return torch.where(x < 0.0, opposite, angle)
+
+
 def wrap_to_pi(angle: torch.Tensor) -> torch.Tensor:
     """Angle (...) in [-pi, pi] rad that differs from ``angle`` (...) rad by whole turns.
 
@@ -234,21 +267,14 @@ def sum_in_order(values: torch.Tensor, dim: int) -> torch.Tensor:
     return total
 
 
-def _rotate(xyz: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    xyz, v = torch.broadcast_tensors(xyz, v)  # linalg.cross wants equally many dimensions
+def _turns(q: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """2w(u x v) and 2u x (u x v), u the vector part."""
+    xyz, v = torch.broadcast_tensors(q[..., :3], v)  # linalg.cross wants equally many dimensions
     t: torch.Tensor = 2.0 * torch.linalg.cross(xyz, v)
-    tilt: torch.Tensor = torch.linalg.cross(xyz, t)
-    return v + (w * t + tilt)
+    return q[..., 3:] * t, torch.linalg.cross(xyz, t)
 
 
 def _norm(v: torch.Tensor) -> torch.Tensor:
     """Length (..., 1) of ``v`` (..., n), summed in index order, which no reduction promises."""
     first, *rest = (v * v).unbind(-1)
     return sum(rest, first).sqrt().unsqueeze(-1)
-
-
-def _atan2(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Angle of the point (x, y), zero for the origin; the module says why not torch.atan2."""
-    angle = (y / torch.where(x == 0.0, 1e-37, x)).atan()  # nearly the smallest normal float32
-    opposite = torch.where(y < 0.0, angle - math.pi, angle + math.pi)
-    return torch.where(x < 0.0, opposite, angle)

@@ -324,7 +324,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
             self.randomization.flush()
             if stagger:
                 lengths = self.rng.integers(0, min(self.max_episode_steps, 2**31))
-                self.episode_length.copy_(torch.where(mask, lengths, self.episode_length))
+                torch.where(mask, lengths, self.episode_length, out=self.episode_length)
             self._has_reset = True
             obs, extras = self.task.get_observations(), self.task.get_extras()
             check_observations(self.task, self.single_observation_space, obs)

@@ -205,7 +205,7 @@ def test_yaw_is_finite_where_the_body_points_straight_up():
 def test_own_atan2_agrees_with_numpy_in_every_quadrant_and_on_the_axes():
     grid = torch.tensor([-2.0, -1.0, -1e-3, -1e-20, 0.0, 1e-20, 1e-3, 1.0, 2.0])
     y, x = torch.meshgrid(grid, grid, indexing="ij")
-    assert_close(tf._atan2(y, x), np.arctan2(y.double().numpy(), x.double().numpy()), 4e-7)
+    assert_close(tf.atan2(y, x), np.arctan2(y.double().numpy(), x.double().numpy()), 4e-7)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-7, 1e-4, 0.5, math.pi / 2, 3.1, math.pi])
@@ -239,6 +239,18 @@ def test_roll_pitch_and_yaw_lead_back_to_roll_and_yaw():
     q = tf.quat_from_euler_xyz(roll, torch.rand(COUNT) * 3 - 1.5, yaw)
     for found, angle in ((tf.roll_from_quat(q), roll), (tf.yaw_from_quat(q), yaw)):
         assert_close(tf.wrap_to_pi(found - angle), np.zeros(COUNT), 1e-4)
+    x, y = tf.roll_yaw_points(q)
+    both = torch.stack((tf.roll_from_quat(q), tf.yaw_from_quat(q)), dim=-1)
+    assert torch.equal(tf.atan2(y, x), both)
+    matrix = tf.quat_to_matrix(q)
+    seen = torch.stack((x[:, 0], x[:, 1], y[:, 1]), dim=-1)
+    assert_close(seen, torch.stack((matrix[:, 2, 2], matrix[:, 0, 0], matrix[:, 1, 0]), dim=-1))
+
+
+def test_a_turn_by_yaw_alone_is_that_of_three_angles_two_of_them_zero():
+    yaw = torch.rand(COUNT) * 12.0 - 6.0
+    level = torch.zeros(COUNT)
+    assert torch.equal(tf.quat_from_yaw(yaw), tf.quat_from_euler_xyz(level, level, yaw))
 
 
 def test_from_matrix_is_exact_for_identity_and_half_turns():
@@ -315,14 +327,17 @@ EVERY_FUNCTION = {
     "quat_from_rotation_vector": lambda p, o: tf.quat_from_rotation_vector(p[:, :3]),
     "quat_to_rotation_vector": lambda p, o: tf.quat_to_rotation_vector(p[:, 3:]),
     "quat_from_euler_xyz": lambda p, o: tf.quat_from_euler_xyz(p[:, 0], p[:, 1], p[:, 2]),
+    "quat_from_yaw": lambda p, o: tf.quat_from_yaw(p[:, 0]),
     "yaw_from_quat": lambda p, o: tf.yaw_from_quat(p[:, 3:]),
     "roll_from_quat": lambda p, o: tf.roll_from_quat(p[:, 3:]),
+    "roll_yaw_points": lambda p, o: torch.cat(tf.roll_yaw_points(p[:, 3:]), dim=-1),
     "quat_angle": lambda p, o: tf.quat_angle(p[:, 3:], o[:, 3:]),
     "quat_from_matrix": lambda p, o: tf.quat_from_matrix(tf.quat_to_matrix(p[:, 3:])),
     "quat_to_matrix": lambda p, o: tf.quat_to_matrix(p[:, 3:]),
     "pose_compose": tf.pose_compose,
     "pose_inverse": lambda p, o: tf.pose_inverse(p),
     "orientation_error": lambda p, o: tf.orientation_error(p[:, 3:], o[:, 3:]),
+    "atan2": lambda p, o: tf.atan2(p, o),
     "wrap_to_pi": lambda p, o: tf.wrap_to_pi(10.0 * p),
     "sum_in_order": lambda p, o: tf.sum_in_order(p.unsqueeze(2) * o.unsqueeze(1), 1),
 }

@@ -135,6 +135,6 @@ class Delay:
     def reset(self, mask: Tensor, rng: RandomStreams, values: Tensor) -> None:
         """Draws new lags where the mask says; the past there is (N, D) `values`."""
         drawn = rng.integers(self.least, self.most + 1)
-        self.lag.copy_(torch.where(mask, drawn, self.lag))
+        torch.where(mask, drawn, self.lag, out=self.lag)
         past = values.unsqueeze(1).expand_as(self._history)
-        self._history.copy_(torch.where(mask.view(-1, 1, 1), past, self._history))
+        torch.where(mask.view(-1, 1, 1), past, self._history, out=self._history)

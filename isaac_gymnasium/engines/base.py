@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
@@ -147,6 +147,8 @@ class Engine(abc.ABC):
         self._kinematics_dirty = False
         self._wrenches: dict[RigidBody, Tensor] = {}
         self._record: Record | None = None
+        self._kept: dict[Hashable, Any] = {}
+        self._kept_of: tuple[int, Record | None] = (0, None)
         self._bodies: dict[str, Body] = {}
         self._views: list[View] = []
         # What draws the scene, made by `rendering` when something is first looked at.
@@ -304,11 +306,26 @@ class Engine(abc.ABC):
         """
         return self._changes if self._record is None else None
 
+    def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        """What `compute` returns, computed once until the state of the simulation changes.
+
+        What is computed while a part of a step is recorded is used within that part alone.
+        """
+        now = self._changes, self._record
+        if self._kept_of != now:
+            self._kept.clear()
+            self._kept_of = now
+        if key not in self._kept:
+            self._kept[key] = compute()
+        found: Result = self._kept[key]
+        return found
+
     def close(self) -> None:
         """Frees the simulation. Calling it again does nothing."""
         if not self.closed:
             self.closed = True
             self._pending.clear()
+            self._kept.clear()
             self._destroy()
 
     # ------------------------------------------------------------------ recording a part of a step

@@ -17,6 +17,7 @@ from isaac_gymnasium.robots.franka import (
     TCP_OFFSET,
 )
 from isaac_gymnasium.scene.viewpoint import Viewpoint
+from isaac_gymnasium.task import once_a_state
 from isaac_gymnasium.transforms import quat_rotate
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class FrankaArm:
 
     def __init__(self, task: Task, name: str = "Robot") -> None:
         self._task = task
+        self.engine = task.engine
         self.robot = task.engine.articulation(name)
         self.hand = self.robot.link_index(HAND)
         left, right = (self.robot.link_index(f"panda_{s}finger") for s in ("left", "right"))
@@ -69,17 +71,18 @@ class FrankaArm:
         """(N, 7) pose of the hand's frame, world frame."""
         return self.robot.link_pose[:, self.hand]
 
+    @once_a_state
     def fingertips(self) -> Tensor:
         """(N, 3) point between the fingertips, environment frame, m."""
         pose = self.hand_pose
         offset = quat_rotate(pose[:, 3:7], self.tcp_offset)
-        return pose[:, :3] + offset - self._task.engine.env_origins
+        return pose[:, :3] + offset - self.engine.env_origins
 
     def finger_pads(self) -> Tensor:
         """(N, 2, 3) middles of the inner faces of the left and right fingertip, m."""
         pose = self.robot.link_pose[:, self.fingers]
         offset = quat_rotate(pose[..., 3:7], self.pad_offset)
-        return pose[..., :3] + offset - self._task.engine.env_origins.unsqueeze(1)
+        return pose[..., :3] + offset - self.engine.env_origins.unsqueeze(1)
 
     def opening(self) -> Tensor:
         """(N,) distance between the fingers, m."""
@@ -157,6 +160,6 @@ class FrankaArm:
             noise: Half width of the uniform noise on the arm's joints, rad.
         """
         pos = self.home.repeat(self._task.num_envs, 1)
-        pos[:, :7] += rng.uniform(-noise, noise, (7,))
+        pos[:, :7].add_(rng.uniform(-noise, noise, (7,)))
         self.robot.write_dof_state(pos, torch.zeros_like(pos), mask)
         self.robot.set_dof_targets(pos, mask)

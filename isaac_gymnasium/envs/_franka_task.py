@@ -13,7 +13,7 @@ from torch import Tensor
 from isaac_gymnasium.envs._franka_arm import IN_FRONT, ControlMode, FrankaArm
 from isaac_gymnasium.scene.model import Material, PhysicsSettings, Vec3, box
 from isaac_gymnasium.task import Task
-from isaac_gymnasium.transforms import quat_from_euler_xyz
+from isaac_gymnasium.transforms import quat_from_yaw, quat_identity
 
 if TYPE_CHECKING:
     from isaac_gymnasium.engines.base import RigidBody
@@ -127,16 +127,11 @@ class FrankaTask(Task):
             mask: (N,) bool.
             yaw: (N,) turn about z, rad; 0 if left out.
         """
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        pose[:, 0] = place[0] + offset[:, 0]
-        pose[:, 1] = place[1] + offset[:, 1]
-        pose[:, 2] = height
-        pose[:, :3] += self.engine.env_origins
-        pose[:, 6] = 1.0
-        if yaw is not None:
-            zero = torch.zeros_like(yaw)
-            pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
-        body.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
+        x, y = place[0] + offset[:, 0], place[1] + offset[:, 1]
+        position = torch.stack((x, y, torch.full_like(x, height)), dim=-1) + self.engine.env_origins
+        quat = quat_identity(x.shape, self.device) if yaw is None else quat_from_yaw(yaw)
+        rest = torch.zeros(1, 6, device=self.device)
+        body.write_state(torch.cat((position, quat), dim=-1), rest, mask)
 
 
 def off_place(position: Tensor, place: tuple[float, float]) -> Tensor:

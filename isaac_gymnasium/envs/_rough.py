@@ -95,10 +95,10 @@ class RoughVelocityTask(VelocityTask):
         level = self._next_level(again) if self.curriculum else self.level
         # A new seed knows no past.
         level = torch.where(~self.placed | (rng.episode == 0), first, level)
-        self.level.copy_(torch.where(mask, level, self.level))
+        torch.where(mask, level, self.level, out=self.level)
         self.placed |= mask
         place = self.tile_places.index_select(0, self.level * self.tiles + self.column)
-        self.start.copy_(torch.where(mask.unsqueeze(-1), place, self.start))
+        torch.where(mask.unsqueeze(-1), place, self.start, out=self.start)
         return self.start
 
     def _next_level(self, again: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from isaac_gymnasium.scene.model import Material, Robot
-from isaac_gymnasium.task import Task
+from isaac_gymnasium.task import Task, once_a_state
 from isaac_gymnasium.transforms import (
+    atan2,
     quat_rotate_inverse,
-    roll_from_quat,
+    roll_yaw_points,
     wrap_to_pi,
-    yaw_from_quat,
 )
 
 if TYPE_CHECKING:
@@ -40,9 +40,12 @@ class Run:
         elapsed: (N,) time since the start of the episode, s.
     """
 
+    shared_tensors = ("target",)
+
     def __init__(self, engine: Engine, robot: Articulation) -> None:
         self.engine = engine
         self.robot = robot
+        self.target = torch.tensor((TARGET, 0.0), device=engine.device)
         self.position = torch.zeros(engine.num_envs, 2, device=engine.device)
         self.progress = torch.zeros(engine.num_envs, device=engine.device)
         self.elapsed = torch.zeros(engine.num_envs, device=engine.device)
@@ -50,8 +53,7 @@ class Run:
     def advance(self, step_dt: float) -> None:
         """Notes how far the step that has just ended led."""
         now = self._place()[:, :2]
-        ahead = -self.position
-        ahead[:, 0] += TARGET
+        ahead = self.target - self.position
         # Along the line of sight: a difference of two distances of a kilometre would be all noise.
         move = ((now - self.position) * ahead).sum(-1)
         self.progress.copy_(move / ahead.norm(dim=-1))
@@ -61,7 +63,7 @@ class Run:
     def restart(self, mask: Tensor, pose: Tensor) -> None:
         """Begins a new run where the mask says, from (N, 7) world poses."""
         start = pose[:, :2] - self.engine.env_origins[:, :2]
-        self.position.copy_(torch.where(mask.unsqueeze(-1), start, self.position))
+        torch.where(mask.unsqueeze(-1), start, self.position, out=self.position)
         self.progress.masked_fill_(mask, 0.0)
         self.elapsed.masked_fill_(mask, 0.0)
 
@@ -75,42 +77,49 @@ class Run:
 
     def upright(self) -> Tensor:
         """(N,) cosine of the torso's tilt: 1 upright, -1 upside down."""
-        x, y, _, _ = self.robot.root_pose[:, 3:7].unbind(-1)
-        cosine: Tensor = 1.0 - 2.0 * (x * x + y * y)
-        return cosine
+        return self._points()[0][:, 0]
 
+    @once_a_state
     def heading(self) -> Tensor:
         """(N,) cosine of the angle between the torso's x axis and the way to the target."""
-        x, y, z, w = self.robot.root_pose[:, 3:7].unbind(-1)
-        ahead = -self._place()[:, :2]
-        ahead[:, 0] += TARGET
-        ahead = ahead / ahead.norm(dim=-1, keepdim=True)
-        forward = torch.stack((1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)), dim=-1)
+        ahead = self._ahead() / self._ahead().norm(dim=-1, keepdim=True)
+        x, y = self._points()
+        forward = torch.stack((x[:, 1], y[:, 1]), dim=-1)
         cosine: Tensor = (forward * ahead).sum(-1)
         return cosine
 
-    def observation(self, turn_scale: float) -> Tensor:
-        """(N, 12): height, velocity (3), turning (3, scaled), yaw, roll, bearing, two cosines.
+    def observation(self, turn_scale: float) -> tuple[Tensor, ...]:
+        """Height, velocity (3), turning (3, scaled), yaw, roll, bearing, two cosines; 12 columns.
 
         Velocities are in the torso's frame; the bearing is the angle from the torso's yaw to the
         target; the cosines are `upright` and `heading`.
         """
-        quat, vel, place = self.robot.root_pose[:, 3:7], self.robot.root_vel, self._place()
-        yaw = yaw_from_quat(quat)
-        direction = (-place[:, 1] / (TARGET - place[:, 0])).atan()
-        angles = (yaw, roll_from_quat(quat), wrap_to_pi(direction - yaw))
-        return torch.cat(
-            (
-                place[:, 2:],
-                quat_rotate_inverse(quat, vel[:, :3]),
-                turn_scale * quat_rotate_inverse(quat, vel[:, 3:]),
-                torch.stack((*angles, self.upright(), self.heading()), dim=-1),
-            ),
-            dim=-1,
+        quat, ahead = self.robot.root_pose[:, 3:7], self._ahead()
+        vel = quat_rotate_inverse(quat.unsqueeze(1), self.robot.root_vel.unflatten(-1, (2, 3)))
+        x, y = self._points()
+        roll, yaw = atan2(y, x).unbind(-1)
+        bearing = wrap_to_pi((ahead[:, 1] / ahead[:, 0]).atan() - yaw)
+        return (
+            self._place()[:, 2:],
+            vel[:, 0],
+            turn_scale * vel[:, 1],
+            torch.stack((yaw, roll, bearing, self.upright(), self.heading()), dim=-1),
         )
 
+    @once_a_state
     def _place(self) -> Tensor:
+        """(N, 3) of the torso, environment frame, m."""
         return self.robot.root_pose[:, :3] - self.engine.env_origins
+
+    @once_a_state
+    def _ahead(self) -> Tensor:
+        """(N, 2) from the torso to the target, m."""
+        return self.target - self._place()[:, :2]
+
+    @once_a_state
+    def _points(self) -> tuple[Tensor, Tensor]:
+        """See `roll_yaw_points`."""
+        return roll_yaw_points(self.robot.root_pose[:, 3:7])
 
 
 @dataclass(kw_only=True)
@@ -126,6 +135,9 @@ class RunTask(Task):
         energy_cost: What an action of 1 at a joint that moves with 1 rad/s costs.
         fall_cost: What terminating costs.
     """
+
+    # Where a torso starts belongs to the environment's place, not to its state.
+    shared_tensors: ClassVar[tuple[str, ...]] = ("start", "rest")
 
     start_height: ClassVar[float]
     turn_scale: ClassVar[float]
@@ -168,6 +180,10 @@ class RunTask(Task):
         self.home = self.robot.dof_pos[:1].clone()
         lower, upper = self.robot.dof_limits.unsqueeze(0).unbind(-1)
         self.middle, self.half_range = 0.5 * (upper + lower), 0.5 * (upper - lower)
+        self.start = torch.zeros(self.num_envs, 7, device=self.device)
+        self.start[:, 2], self.start[:, 6] = self.start_height, 1.0
+        self.start[:, :3] += self.engine.env_origins
+        self.rest = torch.zeros(1, 6, device=self.device)
 
     def pre_physics_step(self, actions: Tensor) -> None:
         self.actions.copy_(actions)
@@ -176,13 +192,14 @@ class RunTask(Task):
     def post_physics_step(self, rng: RandomStreams) -> None:
         self.run.advance(self.step_dt)
 
+    @once_a_state
     def _share_of_range(self) -> Tensor:
         return (self.robot.dof_pos - self.middle) / self.half_range
 
     def get_observations(self) -> Tensor:
         return torch.cat(
             (
-                self.run.observation(self.turn_scale),
+                *self.run.observation(self.turn_scale),
                 self._share_of_range(),
                 self.speed_scale * self.robot.dof_vel,
                 self.actions,
@@ -202,11 +219,12 @@ class RunTask(Task):
             "energy": -self.energy_cost * (self.actions * self.robot.dof_vel).abs().sum(-1),
             "limits": -(self._share_of_range().abs() > 0.98).float().sum(-1),
         }
-        standing = 1.0 - terminated
-        return {name: standing * term for name, term in terms.items()} | {
+        while_standing = (1.0 - terminated) * torch.stack(list(terms.values()))
+        return dict(zip(terms, while_standing.unbind(), strict=True)) | {
             "terminated": -self.fall_cost * terminated
         }
 
+    @once_a_state
     def get_terminations(self) -> Tensor:
         return self.run.height() < self.fall_height
 
@@ -222,9 +240,6 @@ class RunTask(Task):
         vel = rng.uniform(-self.speed_noise, self.speed_noise, size)
         self.robot.write_dof_state(pos, vel, mask)
 
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        pose[:, 2], pose[:, 6] = self.start_height, 1.0
-        pose[:, :3] += self.engine.env_origins
-        self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
-        self.run.restart(mask, pose)
+        self.robot.write_root_state(self.start, self.rest, mask)
+        self.run.restart(mask, self.start)
         self.actions.masked_fill_(mask.unsqueeze(-1), 0.0)

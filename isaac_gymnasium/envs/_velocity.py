@@ -15,9 +15,9 @@ from isaac_gymnasium.controllers import IdealPd
 from isaac_gymnasium.scene.markers import arrow
 from isaac_gymnasium.scene.model import Material, Robot
 from isaac_gymnasium.sensors import ContactSensor
-from isaac_gymnasium.task import Task
+from isaac_gymnasium.task import Task, once_a_state
 from isaac_gymnasium.transforms import (
-    quat_from_euler_xyz,
+    quat_from_yaw,
     quat_rotate_inverse,
     yaw_from_quat,
 )
@@ -143,15 +143,13 @@ class VelocityTask(Task):
 
     # ------------------------------------------------------------------ what the base does
 
+    @once_a_state
     def _velocity(self) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3) each: velocity, angular velocity, direction of gravity, in the base's frame."""
-        quat, vel = self.robot.root_pose[:, 3:7], self.robot.root_vel
-        linear, angular = vel[:, :3], vel[:, 3:]
-        return (
-            quat_rotate_inverse(quat, linear),
-            quat_rotate_inverse(quat, angular),
-            quat_rotate_inverse(quat, self.down),
-        )
+        vel, quat = self.robot.root_vel.unflatten(-1, (2, 3)), self.robot.root_pose[:, 3:7]
+        vectors = torch.cat((vel, self.down.unsqueeze(1)), dim=1)
+        linear, angular, down = quat_rotate_inverse(quat.unsqueeze(1), vectors).unbind(1)
+        return linear, angular, down
 
     def _yaw(self) -> Tensor | None:
         """(N,) headings, rad, where commands need them."""
@@ -183,8 +181,7 @@ class VelocityTask(Task):
         # Who is to stand still sees no arrow: it is below the ground.
         place[:, 2] -= 100.0 * (command[:, :2].norm(dim=-1) < 0.05)
         yaw = yaw_from_quat(base[:, 3:7]) + torch.atan2(command[:, 1], command[:, 0])
-        level = torch.zeros_like(yaw)
-        return {"Command": torch.cat((place, quat_from_euler_xyz(level, level, yaw)), dim=-1)}
+        return {"Command": torch.cat((place, quat_from_yaw(yaw)), dim=-1)}
 
     def get_rewards(self) -> dict[str, Tensor]:
         linear, angular, gravity = self._velocity()
@@ -234,14 +231,11 @@ class VelocityTask(Task):
         pos = torch.clamp(pos, limits[:, 0], limits[:, 1])
         self.robot.write_dof_state(pos, torch.zeros_like(pos), mask)
         self.robot.set_dof_targets(pos, mask)
-        self.targets.copy_(torch.where(rows, pos, self.targets))
+        torch.where(rows, pos, self.targets, out=self.targets)
 
-        pose = torch.zeros(self.num_envs, 7, device=self.device)
-        yaw = rng.uniform(-math.pi, math.pi)
-        zero = torch.zeros_like(yaw)
-        pose[:, :3] = self.start_place(mask, rng)
-        pose[:, 2] += self.start_height
-        pose[:, 3:7] = quat_from_euler_xyz(zero, zero, yaw)
+        quat = quat_from_yaw(rng.uniform(-math.pi, math.pi))
+        ground = self.start_place(mask, rng)
+        pose = torch.cat((ground[:, :2], ground[:, 2:] + self.start_height, quat), dim=-1)
         self.robot.write_root_state(pose, torch.zeros_like(pose[:, :6]), mask)
 
         self.velocity_command.reset(mask, rng, self._yaw())

@@ -202,7 +202,7 @@ class AllegroHand(Task):
         self.goals += self.reached
         # The reward is for the goal that was there; the policy sees the next one.
         drawn = self._any_turn(rng)
-        self.goal.copy_(torch.where(self.reached.unsqueeze(-1), drawn, self.goal))
+        torch.where(self.reached.unsqueeze(-1), drawn, self.goal, out=self.goal)
         self.angle_before.copy_(quat_angle(quat, self.goal))
 
     def _any_turn(self, rng: RandomStreams) -> Tensor:
@@ -268,17 +268,17 @@ class AllegroHand(Task):
         pos = self.home + self.joint_noise * (anywhere - self.home)
         self.robot.write_dof_state(pos, torch.zeros_like(pos), mask)
         self.robot.set_dof_targets(pos, mask)
-        self.targets.copy_(torch.where(rows, pos, self.targets))
+        torch.where(rows, pos, self.targets, out=self.targets)
 
         shift = rng.uniform(-self.cube_noise, self.cube_noise, (3,))
         position = self.place + self.drop + shift + self.engine.env_origins
         pose = torch.cat((position, self._any_turn(rng)), dim=-1)
         self.cube.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
-        self.goal.copy_(torch.where(rows, self._any_turn(rng), self.goal))
+        torch.where(rows, self._any_turn(rng), self.goal, out=self.goal)
         self.actions.masked_fill_(rows, 0.0)
         angle = quat_angle(pose[:, 3:7], self.goal)
-        self.angle.copy_(torch.where(mask, angle, self.angle))
-        self.angle_before.copy_(torch.where(mask, angle, self.angle_before))
+        torch.where(mask, angle, self.angle, out=self.angle)
+        torch.where(mask, angle, self.angle_before, out=self.angle_before)
         self.progress.masked_fill_(mask, 0.0)
         self.reached.masked_fill_(mask, False)
         self.goals.masked_fill_(mask, 0.0)

@@ -160,7 +160,7 @@ class BallBalance(Task):
         pose = torch.zeros(self.num_envs, 7, device=self.device)
         pose[:, :2] = direction * distance.unsqueeze(-1)
         pose[:, 2] = 1.0 + draws[:, 2]
-        pose[:, :3] += self.engine.env_origins
+        pose[:, :3].add_(self.engine.env_origins)
         pose[:, 6] = 1.0
         vel = torch.zeros(self.num_envs, 6, device=self.device)
         vel[:, :2] = direction * (-4.0 * distance * draws[:, 3]).unsqueeze(-1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isaac_gymnasium.robots.cartpole import RAIL_HEIGHT, cartpole
 from isaac_gymnasium.scene.viewpoint import Viewpoint
-from isaac_gymnasium.task import Task
+from isaac_gymnasium.task import Task, once_a_state
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -103,6 +103,7 @@ class Cartpole(Task):
             "pole_speed": -0.005 * vel[:, self.pole].abs(),
         }
 
+    @once_a_state
     def get_terminations(self) -> Tensor:
         pos = self.robot.dof_pos
         off_the_rail = pos[:, self.cart].abs() > self.max_cart_position

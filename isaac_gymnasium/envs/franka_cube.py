@@ -12,6 +12,7 @@ from torch import Tensor
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import franka
 from isaac_gymnasium.scene.markers import ball
+from isaac_gymnasium.task import once_a_state
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -116,6 +117,7 @@ class FrankaCube(FrankaTask):
         """(N, 3) point between the fingertips, environment frame, m."""
         return self.arm.fingertips()
 
+    @once_a_state
     def cube_position(self) -> Tensor:
         """(N, 3) centre of the cube, environment frame, m."""
         return self.position_of(self.cube)
@@ -133,6 +135,7 @@ class FrankaCube(FrankaTask):
             dim=-1,
         )
 
+    @once_a_state
     def _progress(self) -> tuple[Tensor, Tensor, Tensor]:
         """Distance to the cube (m), share of the way up in [0, 1], success."""
         cube = self.cube_position()
@@ -156,7 +159,7 @@ class FrankaCube(FrankaTask):
 
     def get_markers(self) -> dict[str, Tensor]:
         # Only the height counts: the goal is above wherever the cube is.
-        goal = self.cube_position()
+        goal = self.cube_position().clone()
         goal[:, 2] = self.cube_size / 2 + self.goal_height
         return {"Goal": goal}
 

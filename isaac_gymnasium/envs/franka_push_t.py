@@ -17,6 +17,7 @@ from isaac_gymnasium.task import Task
 from isaac_gymnasium.transforms import (
     orientation_error,
     quat_from_euler_xyz,
+    quat_from_yaw,
     quat_rotate,
     yaw_from_quat,
 )
@@ -232,9 +233,8 @@ class FrankaPushT(Task):
         pose[:, 0] = GOAL[0] - 0.1 + 0.2 * draws[:, 0]
         pose[:, 1] = GOAL[1] - 0.1 + 0.3 * draws[:, 1]
         pose[:, 2] = THICKNESS / 2
-        pose[:, :3] += self.engine.env_origins
-        zero = torch.zeros_like(draws[:, 2])
-        pose[:, 3:7] = quat_from_euler_xyz(zero, zero, math.tau * draws[:, 2])
+        pose[:, :3].add_(self.engine.env_origins)
+        pose[:, 3:7] = quat_from_yaw(math.tau * draws[:, 2])
         self.block.write_state(pose, torch.zeros_like(pose[:, :6]), mask)
 
 

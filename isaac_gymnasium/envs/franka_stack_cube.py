@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isaac_gymnasium.envs._franka_task import FrankaTask, off_place
 from isaac_gymnasium.robots.franka import FINGER_STROKE, franka
+from isaac_gymnasium.task import once_a_state
 
 if TYPE_CHECKING:
     from isaac_gymnasium.random import RandomStreams
@@ -158,6 +159,7 @@ class FrankaStackCube(FrankaTask):
             dim=-1,
         )
 
+    @once_a_state
     def _stack(self) -> Stack:
         cube = self.cube_position()
         miss = self.base_position() + self.above - cube

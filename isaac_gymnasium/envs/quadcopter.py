@@ -143,8 +143,8 @@ class Quadcopter(Task):
     def reset_envs(self, mask: Tensor, rng: RandomStreams) -> None:
         place = rng.uniform(-1.0, 1.0, (3,))
         goal = torch.cat((2.0 * place[:, :2], 1.0 + 0.5 * place[:, 2:]), dim=-1)
-        self.goal.copy_(torch.where(mask.unsqueeze(-1), goal, self.goal))
+        torch.where(mask.unsqueeze(-1), goal, self.goal, out=self.goal)
         pose = torch.zeros(self.num_envs, 7, device=self.device)
         pose[:, 2], pose[:, 6] = self.start_height, 1.0
-        pose[:, :3] += self.engine.env_origins
+        pose[:, :3].add_(self.engine.env_origins)
         self.body.write_state(pose, torch.zeros_like(pose[:, :6]), mask)

@@ -50,11 +50,12 @@ class ContactSensor:
         """As `update`, with (N, B) forces from elsewhere."""
         self.force.copy_(force)
         touching = force > self._threshold
+        flying = ~touching
         torch.logical_and(touching, ~self.touching, out=self.landed)
         flight = self.air_time + step_dt
-        self.last_air_time.copy_(torch.where(self.landed, flight, self.last_air_time))
-        self.air_time.copy_(torch.where(touching, 0.0, flight))
-        self.contact_time.copy_(torch.where(touching, self.contact_time + step_dt, 0.0))
+        torch.where(self.landed, flight, self.last_air_time, out=self.last_air_time)
+        torch.mul(flight, flying, out=self.air_time)
+        self.contact_time.add_(step_dt).mul_(touching)
         self.touching.copy_(touching)
 
     def reset(self, mask: Tensor) -> None:
