@@ -130,5 +130,4 @@ def allegro_hand(*, gravity_compensation: bool = True) -> Robot:
         joints=tuple(joints),
         disable_gravity=gravity_compensation,
         position_iterations=8,
-        velocity_iterations=0,
     )

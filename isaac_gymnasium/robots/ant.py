@@ -94,6 +94,5 @@ def ant() -> Robot:
         joints=tuple(joints),
         fixed_base=False,
         position_iterations=4,
-        velocity_iterations=0,
         max_depenetration_velocity=10.0,
     )

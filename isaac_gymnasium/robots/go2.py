@@ -151,6 +151,5 @@ def go2() -> Robot:
         joints=tuple(joints),
         fixed_base=False,
         position_iterations=4,
-        velocity_iterations=0,
         max_depenetration_velocity=1.0,
     )

@@ -143,7 +143,7 @@ class Scene:
         linear_damping: float = 0.0,
         angular_damping: float = 0.0,
         position_iterations: int = 8,
-        velocity_iterations: int = 1,
+        velocity_iterations: int = 0,
         max_depenetration_velocity: float = 5.0,
     ) -> str:
         """Adds a rigid body and returns its prim path.

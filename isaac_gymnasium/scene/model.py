@@ -235,7 +235,8 @@ class Robot:
         disable_gravity: Leaves gravity out for every link, as an arm's own gravity compensation
             does.
         position_iterations: Solver iterations on positions.
-        velocity_iterations: Solver iterations on velocities.
+        velocity_iterations: Solver iterations on velocities. One is enough to make PhysX report
+            speeds of what fingers hold still.
         max_depenetration_velocity: Fastest push out of a penetration, m/s.
         model: What it is a model of, such as `"franka"`; `randomization.presets` goes by it.
     """
@@ -246,7 +247,7 @@ class Robot:
     self_collisions: bool = False
     disable_gravity: bool = False
     position_iterations: int = 8
-    velocity_iterations: int = 1
+    velocity_iterations: int = 0
     max_depenetration_velocity: float = 5.0
     model: str = ""
     by_child: dict[str, Joint] = field(init=False, repr=False, compare=False)

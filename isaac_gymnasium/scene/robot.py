@@ -143,7 +143,7 @@ def author_articulation_root(
     *,
     self_collisions: bool = False,
     position_iterations: int = 8,
-    velocity_iterations: int = 1,
+    velocity_iterations: int = 0,
 ) -> None:
     """Makes a prim the root of an articulation; see `Robot`."""
     UsdPhysics.ArticulationRootAPI.Apply(prim)

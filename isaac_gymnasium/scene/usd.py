@@ -171,7 +171,7 @@ def author_rigid_body(
     linear_damping: float = 0.0,
     angular_damping: float = 0.0,
     position_iterations: int = 8,
-    velocity_iterations: int = 1,
+    velocity_iterations: int = 0,
     max_depenetration_velocity: float = 5.0,
 ) -> None:
     """Makes a prim a rigid body."""

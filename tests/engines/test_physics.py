@@ -224,6 +224,22 @@ def test_gravity_compensation_leaves_no_sag(start: Start) -> None:
     torch.testing.assert_close(robot.dof_pos, robot.dof_targets, atol=1e-4, rtol=0.0)
 
 
+def test_what_is_set_on_another_stays_there_from_the_first_step_on(start: Start) -> None:
+    scene = Scene(env_spacing=2.0)
+    scene.add_ground()
+    scene.add_rigid_body("Low", box((0.2, 0.2, 0.1)), mass=2.0, position=(0.0, 0.0, 0.05))
+    scene.add_rigid_body("High", box((0.1, 0.1, 0.1)), mass=0.5, position=(0.0, 0.0, 0.15))
+    engine = start(scene)
+    bodies = [engine.rigid_body(name) for name in ("Low", "High")]
+    for _ in range(60):
+        engine.step()
+        for body, height in zip(bodies, (0.05, 0.15), strict=True):
+            torch.testing.assert_close(
+                body.pose, place(engine, [0, 0, height, 0, 0, 0, 1]), atol=2e-3, rtol=0.0
+            )
+            assert float(body.vel.abs().max()) < 0.1
+
+
 def test_contacts_carry_the_weight_of_what_rests(start: Start) -> None:
     scene = Scene(env_spacing=2.0)
     scene.add_ground()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -69,6 +70,22 @@ def test_an_overflow_that_physx_only_logs_becomes_a_warning_once() -> None:
         native.error("Contact buffer overflow detected, please increase its size to at least 9")
         engine.step()
     assert len(caught) == 1
+    engine.close()
+
+
+def test_a_body_starts_with_the_velocity_it_was_authored_with() -> None:
+    from pxr import UsdPhysics
+
+    scene = ball_scene()
+    ball = UsdPhysics.RigidBodyAPI(scene.stage.GetPrimAtPath("/World/envs/env_0/Ball"))
+    ball.CreateVelocityAttr((0.5, 0.0, 0.0))
+    ball.CreateAngularVelocityAttr((0.0, 0.0, 90.0))
+    scene.add_rigid_body("Block", sphere(0.1), mass=1.0, position=(0.5, 0.0, 1.0))
+    block = UsdPhysics.RigidBodyAPI(scene.stage.GetPrimAtPath("/World/envs/env_0/Block"))
+    block.CreateRigidBodyEnabledAttr(False)  # stands still: nothing to give a velocity to
+    engine = PhysxEngine(scene, 2, 1 / 120, torch.device("cpu"))
+    expected = torch.tensor((0.5, 0.0, 0.0, 0.0, 0.0, math.pi / 2)).expand(2, 6)
+    torch.testing.assert_close(engine.rigid_body("Ball").vel, expected)
     engine.close()
 
 

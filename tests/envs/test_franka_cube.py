@@ -494,6 +494,10 @@ def test_a_scripted_grasp_lifts_the_cube_and_holds_it_without_slipping(make: Mak
     torch.testing.assert_close(
         observations[LIFT:, :, 7:9], torch.full((300, N, 2), 0.025), atol=1.5e-3, rtol=0.0
     )
+    # What is held still is not said to move, however hard the fingers press on it.
+    assert float((height[-1] - height[-60]).abs().max()) < 1e-3
+    assert float(env.task.cube.vel[:, :3].norm(dim=-1).max()) < 0.02
+    assert float(env.task.cube.vel[:, 3:].norm(dim=-1).max()) < 0.2
 
 
 def test_a_released_cube_falls_back_to_the_ground(make: Make) -> None:
