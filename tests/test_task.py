@@ -17,6 +17,22 @@ from isaac_gymnasium.scene import PhysicsSettings
 from isaac_gymnasium.task import Task, find_task, make_task
 
 
+def test_what_is_computed_once_a_state_follows_state_and_parameters() -> None:
+    env: Any = gym.make_vec("IsaacCartpole-v0", num_envs=4, device="cpu")
+    env.reset(seed=0)
+    task = env.unwrapped.task
+    away = torch.zeros(4, 2)
+    away[2:, task.cart] = 1.0
+    before = task.get_terminations()
+    assert task.get_terminations() is before
+    task.robot.write_dof_state(away, torch.zeros_like(away))
+    assert task.get_terminations() is not before
+    assert not bool(task.get_terminations().any())
+    task.max_cart_position = 0.5
+    assert task.get_terminations().tolist() == [False, False, True, True]
+    env.close()
+
+
 @pytest.mark.parametrize("name", ["env_spacing", "episode_length_s", "dt"])
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf, "1.0", None])
 def test_lengths_and_times_must_be_positive_and_finite(name: str, value: Any) -> None:

@@ -69,6 +69,31 @@ def test_a_masked_write_leaves_other_rows_bitwise_alone(engine: Engine) -> None:
         assert not torch.isclose(now[mask], state[name][mask], atol=1e-3).all(), name
 
 
+def test_what_is_computed_once_is_computed_anew_after_every_change(engine: Engine) -> None:
+    robot, cube = engine.articulation("Robot"), engine.rigid_body("Cube")
+
+    def height() -> torch.Tensor:
+        return engine.once("height", lambda: cube.pose[:, 2] + 0.0)
+
+    def drop() -> None:
+        pose = cube.pose.clone()
+        pose[:, 2] += 0.5
+        cube.write_state(pose, torch.zeros_like(cube.vel), pose[:, 2] > 0.0)
+
+    engine.step()
+    for change in (drop, engine.step, engine.restart):
+        before = height()
+        robot.set_dof_targets(robot.dof_pos)
+        assert height() is before, "a command is no change of the state"
+        change()
+        assert height() is not before
+        assert torch.equal(height(), cube.pose[:, 2])
+    with engine.record(strict=False):
+        within = height()
+        assert height() is within
+    assert height() is not within, "a graph would not have computed it yet"
+
+
 def test_link_poses_follow_a_write_without_a_step(engine: Engine) -> None:
     robot = engine.articulation("Robot")
     hand = robot.link_index("panda_hand")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loading import load
 
 from isaac_gymnasium.cli import main
 
@@ -19,17 +17,7 @@ pytest.importorskip("skrl")
 ROOT = Path(__file__).parents[2]
 TRAIN = ["train", "IsaacCartpole-v0", "--device", "cpu", "--engine", "physx", "--num-envs", "32"]
 
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-results = load(ROOT / "scripts" / "results.py")
+results = load("results")
 
 
 @pytest.fixture(scope="module")
