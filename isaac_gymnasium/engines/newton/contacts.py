@@ -67,7 +67,8 @@ class NewtonContacts(Contacts, abc.ABC):
     def _pull(self, quantity: str) -> None:
         n, b = self._shapes["net"][:2]
         f = self._shapes["matrix"][2]
-        touches = self._touches()
+        # The same for whatever bodies are asked about.
+        touches = self.engine.once("touches", self._touches)
         sensors = touches.worlds.unsqueeze(-1) * (b + 1) + self._sensor[touches.shapes]
         width = 1
         if quantity == "matrix":
