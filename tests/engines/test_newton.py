@@ -34,6 +34,7 @@ from isaac_gymnasium.engines.newton.world import UNLIMITED, World
 from isaac_gymnasium.random import RandomStreams, _launcher
 from isaac_gymnasium.robots.cartpole import cartpole
 from isaac_gymnasium.robots.franka import franka
+from isaac_gymnasium.robots.humanoid import humanoid
 from isaac_gymnasium.scene import (
     Inertial,
     Joint,
@@ -510,6 +511,37 @@ def test_both_engines_tell_the_same_of_a_robot() -> None:
     assert names[0] == [j.name for j in franka().dof_joints]
     for key, value in told[0].items():
         torch.testing.assert_close(told[1][key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+@pytest.mark.skipif("physx" not in available_engines(), reason="needs both engines")
+def test_both_engines_move_a_thrown_humanoid_alike_between_its_stops() -> None:
+    n, dt, moved = 4, 1.0 / 960.0, []
+    for name in ("physx", "newton"):
+        scene = Scene(env_spacing=4.0)
+        scene.add_ground()
+        scene.add_robot("Robot", humanoid(), position=(0.0, 0.0, 1.34))
+        engine = load_engine(name)(scene, n, dt, CPU)
+        robot = engine.articulation("Robot")
+        generator = torch.Generator().manual_seed(0)
+
+        def random(width: int, most: float, generator: torch.Generator = generator) -> torch.Tensor:
+            return most * (2.0 * torch.rand(n, width, generator=generator) - 1.0)
+
+        dofs = len(robot.dof_names)
+        middle = robot.dof_limits.mean(-1).expand(n, dofs)
+        pose = torch.tensor((0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0)).repeat(n, 1)
+        pose[:, :3] += engine.env_origins
+        start = [random(dofs, 2.0), random(6, 2.0)]
+        robot.write_dof_state(middle, start[0])
+        robot.write_root_state(pose, start[1])
+        robot.set_dof_efforts(random(dofs, 10.0))
+        for _ in range(16):
+            engine.step()
+        moved.append([robot.dof_vel - start[0], robot.root_vel - start[1]])
+        engine.close()
+    for here, there in zip(*moved, strict=True):
+        assert float(here.square().mean().sqrt()) > 0.3
+        assert float((here - there).norm() / here.norm()) < 0.02
 
 
 def test_priorities_say_what_modes_of_combining_frictions_mean() -> None:

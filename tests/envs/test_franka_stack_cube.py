@@ -201,3 +201,23 @@ def test_it_terminates_where_a_cube_leaves_the_square(make: Make) -> None:
     put(env, cube, base)
     expected = [False, True, True, False, True, True, False, False]
     assert env.task.get_terminations().tolist() == expected
+
+
+def test_a_cube_under_the_palm_moves_as_its_velocity_says(make: Make) -> None:
+    env = make()
+    task = env.task
+    every = torch.ones(N, dtype=torch.bool, device=env.device)
+    below = task.arm.fingertips()[:, :2].clone()
+    for body, height in ((task.base, 0.035), (task.cube, TOP)):
+        task.lay(body, height, place=(0.0, 0.0), offset=below, mask=every)
+    down = torch.zeros(N, 7, device=env.device)
+    down[:, 2], down[:, 6] = -0.3, 1.0
+    place, wrong = task.cube_position().clone(), []
+    for _ in range(90):
+        env.step(down)
+        before, place = place, task.cube_position().clone()
+        told = task.cube.vel[:, :3]
+        wrong.append(((place - before) / task.step_dt - told).norm(dim=-1))
+    # The fingers stand beside the cube, and the palm is on it.
+    assert float((task.arm.fingertips() - place)[:, 2].max()) < 0.0
+    assert float(torch.stack(wrong[40:]).quantile(0.9)) < 0.03
