@@ -691,6 +691,7 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         if over is not None:
             terminated, truncated = terminated & ~over, truncated & ~over
         worthless, observed = over, None
+        bad: Tensor | None = None
         step: dict[str, Any] = {}
         if self._guard.mode != "off":
             observed = task.get_observations()
@@ -708,10 +709,10 @@ class IsaacVectorEnv(VectorEnv[Observation, Tensor | np.ndarray, Tensor]):
         self.randomization.episodes_ended(ended, task.get_extras)
         if mode == AutoresetMode.SAME_STEP:
             step["restart"] = ended
-            step["final_obs"] = self._observations(observed, step.get("nan"))
-            step["final_info"] = self._extras(step.get("nan"))
+            step["final_obs"] = self._observations(observed, bad)
+            step["final_info"] = self._extras(bad)
             if self.state_space is not None:
-                step["final_state"] = self._guard.clean(task.get_states(), step.get("nan"))
+                step["final_state"] = self._guard.clean(task.get_states(), bad)
             if self._always_restarts:
                 step = clone_tree(step)
             if self.render_mode == "rgb_array" and self._frame_maker is not None:

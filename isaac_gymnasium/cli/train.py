@@ -110,13 +110,10 @@ def run_training(
             engine=settings["engine"],
             keywords=settings["env"],
         )
-        recorder = RecordTraining(env)
-        with (
-            closing(env),
-            _room(agent.num_envs, env.unwrapped.device),  # type: ignore[attr-defined]
-            closing(make_trainer(trainer_class, recorder, agent)) as trainer,
-        ):
-            return _learn_and_evaluate(settings, trainer, recorder, path, checkpoint)
+        with closing(env), _room(agent.num_envs, env.unwrapped.device):  # type: ignore[attr-defined]
+            recorder = RecordTraining(env)
+            with closing(make_trainer(trainer_class, recorder, agent)) as trainer:
+                return _learn_and_evaluate(settings, trainer, recorder, path, checkpoint)
 
 
 def _learn_and_evaluate(

@@ -82,7 +82,8 @@ class Run:
     @once_a_state
     def heading(self) -> Tensor:
         """(N,) cosine of the angle between the torso's x axis and the way to the target."""
-        ahead = self._ahead() / self._ahead().norm(dim=-1, keepdim=True)
+        ahead = self._ahead()
+        ahead = ahead / ahead.norm(dim=-1, keepdim=True)
         x, y = self._points()
         forward = torch.stack((x[:, 1], y[:, 1]), dim=-1)
         cosine: Tensor = (forward * ahead).sum(-1)

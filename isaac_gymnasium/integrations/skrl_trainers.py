@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from isaac_gymnasium.integrations.skrl import SkrlWrapper
-from isaac_gymnasium.integrations.skrl_agent import GraphedPPO, Scaler
+from isaac_gymnasium.integrations.skrl_agent import Scaler
 from isaac_gymnasium.integrations.skrl_off_policy import make_memory, make_sac, make_td3
 from isaac_gymnasium.integrations.skrl_ppo import make_ppo
 from isaac_gymnasium.integrations.trainer import OnUpdate, Policy, Trainer, process_count
@@ -68,8 +68,7 @@ class SkrlPpo(Trainer[SkrlPpoConfig]):
 
     def close(self) -> None:
         """Drops the CUDA graphs; see `Trainer.close`."""
-        if isinstance(self.agent, GraphedPPO):
-            self.agent.forget_graphs()
+        self.agent.forget_graphs()
 
 
 class _OffPolicy(Trainer[OffPolicyT]):

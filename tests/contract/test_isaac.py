@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.performance import benchmark_vector_step
+from loading import load
 from sound_env import Sound
 
 import isaac_gymnasium
@@ -22,11 +21,7 @@ from isaac_gymnasium.contract.points.tensors import _HostReadIsAnError
 
 pytestmark = pytest.mark.usefixtures("physics")
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "contract.py"
-_spec = importlib.util.spec_from_file_location("contract_script", SCRIPT)
-assert _spec is not None and _spec.loader is not None
-contract = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(contract)
+contract = load("contract")
 
 MODES = ("SameStep", "NextStep", "Disabled")
 IDS = ("IsaacCartpole-v0", "IsaacFrankaCube-v0")
